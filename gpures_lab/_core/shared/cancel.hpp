@@ -1,0 +1,39 @@
+// grain.cancel() for messages already in slots: the worker answers them as cancelled.
+// Allocate, Release and Barrier are never dropped, or the tables would drift from the host's.
+#pragma once
+
+#include "layout.hpp"
+#include "words.hpp"
+
+namespace gpures {
+
+GPURES_HD bool can_cancel(u16 opcode) {
+  return opcode == u16(Opcode::kWrite) || opcode == u16(Opcode::kRead) ||
+         opcode == u16(Opcode::kCompute);
+}
+
+// Worker: copy the ring's entries into worker memory when worker 0's mirror says there are new
+// ones, so that no message costs a look across the bus. acquire: the entries happen-before the
+// count. The host reuses an entry only after every position it covers was answered.
+template <class Words>
+GPURES_HD void refresh_cancels(const EngineView& engine, RingView& ring) {
+  const u64 cancels = Words::load_acquire_gpu(engine.shared->cancels.value);
+  if (cancels == ring.state->cancels_seen) return;
+  ring.state->cancels_seen = cancels;
+  const u64 count = Words::load_acquire_sys(ring.control->cancel_count.value);
+  for (u32 n = 0; n < kCancelEntries; ++n) {
+    ring.state->cancel[n].grain = Words::get(ring.control->cancel[n].grain);
+    ring.state->cancel[n].last = Words::get(ring.control->cancel[n].last);
+  }
+  ring.state->cancel_count = count;
+}
+
+GPURES_HD bool is_cancelled(const RingState& state, const Slot& message, u64 position) {
+  if (state.cancel_count == 0 || !can_cancel(message.opcode)) return false;
+  for (u32 n = 0; n < kCancelEntries; ++n) {
+    if (state.cancel[n].grain == message.grain && position < state.cancel[n].last) return true;
+  }
+  return false;
+}
+
+}  // namespace gpures

@@ -1,0 +1,219 @@
+// What host and worker both see: slots, pages, completions, control words, tables.
+// A test compares every size and offset with Python (tests/core/test_layout.py).
+#pragma once
+
+#include "base.hpp"
+
+namespace gpures {
+
+enum class Opcode : u16 {
+  kNoop = 1,
+  kBarrier = 2,  // done after every earlier message of its ring
+  kAllocate = 3,
+  kRelease = 4,
+  kWrite = 5,
+  kRead = 6,
+  kCompute = 7,
+};
+inline constexpr u16 kOpcodeEnd = 8;  // first unused; program and grain-to-grain opcodes follow
+
+// One completion status each; the host turns it into one exception (ring/failures.py).
+enum class Status : u16 {
+  kOk = 0,
+  kBadMessage = 1,     // unknown opcode, or fields that contradict each other
+  kStaleHandle = 2,    // id or generation is not live
+  kForeignHandle = 3,  // live, but another grain's
+  kOutOfBounds = 4,    // element range leaves the allocation; page holds kFaultWords words
+  kUnknownKernel = 5,
+  kBlockTaken = 6,     // Allocate named a block that is held, or another ring's
+  kHandleTaken = 7,    // Allocate named a live handle
+  kKernelFault = 8,    // signal caught under the guard; value = signal number
+  kCancelled = 9,
+  // Host-side answers: the worker never writes these.
+  kRingStalled = 32,
+  kRingClosed = 33,
+  kDeviceLost = 34,
+};
+
+inline constexpr u32 kPageBytes = 4096;
+inline constexpr u32 kInlineBytes = 40;
+inline constexpr u64 kStagingChunkBytes = u64{1} << 20;
+inline constexpr u32 kBatch = 32;          // slots looked at after a hit
+inline constexpr u64 kSliceIndices = 1024; // a Compute looks at `stop` at least this often [R6]
+
+// [R2][R3] `sequence` is stored last, with release, and never cleared: position + 1.
+struct alignas(64) Slot {
+  u64 sequence;   // 0 = never written; position + 1 = holds message `position`
+  u64 request;    // the host's request number, for messages and traces
+  u32 grain;      // the sender; handles must be its own
+  u16 opcode;
+  u16 flags;      // see the operation
+  u64 payload[5];
+};
+static_assert(sizeof(Slot) == 64 && alignof(Slot) == 64);
+
+struct AllocateMessage {
+  u64 handle;
+  u64 bytes;
+  u32 block;
+  u32 zero;
+};
+struct ReleaseMessage {
+  u64 handle;
+};
+// Write and Read: data lies in the slot's page, or in a staging chunk.
+struct TransferMessage {
+  u64 handle;
+  u64 offset;   // bytes into the allocation
+  u64 bytes;
+  u32 place;    // TransferPlace
+  u32 chunk;    // staging chunk, when place is kStaging
+  u64 element;  // kFill: bytes of one element, its value lies in the page
+};
+enum TransferPlace : u32 { kPage = 0, kStaging = 1, kFill = 2 };
+// Compute: `words` hold, in this order: space[1..indices), handles, params, shapes of the arrays
+// with two or more dimensions. In the slot when they fit, else in the page.
+struct ComputeMessage {
+  u32 kernel;
+  u8 arrays;
+  u8 param_words;
+  u8 indices;
+  u8 in_page;
+  u64 n;         // space[0]
+  u64 words[3];
+};
+inline constexpr u32 kInlineWords = 3;
+inline constexpr u32 kPageWords = kPageBytes / 8;
+static_assert(sizeof(AllocateMessage) <= kInlineBytes);
+static_assert(sizeof(TransferMessage) == kInlineBytes);
+static_assert(sizeof(ComputeMessage) == kInlineBytes);
+
+// [R9] exactly one a message; the worker's own clock, in ticks of that clock.
+struct alignas(32) CompletionEntry {
+  u64 sequence;  // position + 1, stored last
+  u16 status;
+  u16 detail;    // bytes of the page that explain an error, 0 = none
+  u32 service;   // taken to done, ticks, saturating
+  u64 value;
+  u64 taken;
+};
+static_assert(sizeof(CompletionEntry) == 32);
+
+// Handle: 24 bits id, 40 bits generation. Generation 0 is never handed out.
+inline constexpr u32 kHandleIdBits = 24;
+GPURES_HD u32 handle_id(u64 handle) { return u32(handle) & ((1u << kHandleIdBits) - 1); }
+GPURES_HD u64 handle_generation(u64 handle) { return handle >> kHandleIdBits; }
+GPURES_HD u64 make_handle(u32 id, u64 generation) { return generation << kHandleIdBits | id; }
+
+struct HandleEntry {  // worker-written only [R10]
+  u64 handle;         // 0 = free
+  u64 bytes;
+  u64 base;
+  u32 grain;
+  u32 block;
+};
+static_assert(sizeof(HandleEntry) == 32);
+
+struct BlockEntry {  // host-written before the Allocate that names it; worker reads only
+  u64 base;
+  u64 bytes;
+  u64 ring;          // the ring that may name it
+  u64 reserved;
+};
+static_assert(sizeof(BlockEntry) == 32);
+
+enum KernelFlag : u8 {
+  kKernelMap = 1,        // every array needs what its rule says; nothing is checked inside
+  kKernelReduction = 2,
+  kKernelWhole = 4,      // called once over the whole range
+  kKernelMayFault = 8,   // called under the guard
+  kKernelUser = 16,      // completions are published before it runs
+};
+enum ElementsRule : u8 { kAnySize = 0, kAtLeastN = 1, kAtLeastOne = 2 };
+
+struct KernelArray {
+  u8 item_bytes;
+  u8 rule;   // ElementsRule
+  u8 ndim;   // 0 and 1: no shape words
+  u8 writes;
+};
+struct KernelEntry {  // immutable once its id is in a message
+  u64 code;           // host driver: a gpures_kernel; CUDA: unused, the image dispatches by id
+  u8 arrays;
+  u8 param_words;
+  u8 indices;
+  u8 flags;
+  u32 shape_words;
+  KernelArray array[64];
+};
+
+// Control words. Each has one writer [R1] and its own cache line.
+struct alignas(64) Word {
+  u64 value;
+};
+struct EngineControl {
+  Word park_epoch;     // host: leave when >= the launch's epoch
+  Word stop;           // host: non-zero = cut work short and leave [R7]
+  Word cancels;        // host: how many cancel entries were ever written, over all rings
+  Word started_epoch;  // worker 0
+  Word exited_epoch;   // the last worker out
+};
+struct WorkerShared {  // worker-side memory, seen by every worker of the launch
+  Word leave;          // epoch to leave at
+  Word stop;           // copy of EngineControl::stop, read inside index loops
+  Word cancels;        // copy of EngineControl::cancels
+  Word left;           // workers that have left, over all launches
+};
+inline constexpr u32 kCancelEntries = 8;
+struct CancelEntry {
+  u64 grain;
+  u64 last;            // last position it covers, plus one
+};
+struct RingControl {
+  Word done;           // worker: position after the last published completion
+  Word current;        // worker: position + 1 of the message that runs
+  Word beat;           // worker: moved by long work
+  Word wake;           // WakeState, exchanged by host threads only; never used on CUDA
+  Word cancel_count;   // host, after the entry it counts
+  alignas(64) CancelEntry cancel[kCancelEntries];
+};
+enum WakeState : u64 { kAwake = 0, kAsleep = 1, kOut = 2 };
+struct alignas(64) RingState {  // worker memory: survives a launch
+  u64 head;                     // next position to take
+  u64 active;                   // clock of the last message, for the linger of all rings
+  u64 cancels_seen;
+  u64 cancel_count;
+  CancelEntry cancel[kCancelEntries];
+};
+
+// Everything a worker gets: plain pointers, never const __restrict__ (a persistent kernel would
+// read stale lines through the read-only cache).
+struct RingView {
+  Slot* slots;
+  u8* pages;
+  CompletionEntry* completions;
+  RingControl* control;
+  RingState* state;
+  u64 slot_count;  // power of two
+  u32 index;
+};
+struct EngineView {
+  EngineControl* control;
+  WorkerShared* shared;
+  RingState* states;      // all rings, for the linger
+  HandleEntry* handles;
+  BlockEntry* blocks;
+  u64* holders;           // handle that holds a block; worker-written
+  KernelEntry* const* kernels;
+  u8* staging;
+  u64 handle_capacity;
+  u64 block_capacity;
+  u64 kernel_capacity;    // entries of `kernels` that may be read
+  u64 staging_chunks;
+  u64 linger_ticks;
+  u64 lease_ticks;
+  u64 publish_ticks;      // age at which an unpublished completion goes out
+  u32 rings;              // workers in this launch
+};
+
+}  // namespace gpures

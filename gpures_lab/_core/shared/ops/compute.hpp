@@ -1,0 +1,134 @@
+// Compute: check the message against the kernel's table entry and the handle table, then call the
+// kernel slice by slice, so that `stop` is noticed and `beat` moves. [R6][R10]
+#pragma once
+
+#include "../kernel_abi.hpp"
+#include "../tables.hpp"
+#include "answer.hpp"
+
+namespace gpures {
+
+// One call's arguments, as the kernel ABI wants them. In the block's shared memory on the device.
+struct CallFrame {
+  void* data[kMaxArrays];
+  i64 sizes[kMaxArrays];
+  i64 shapes[kPageWords];
+  u64 params[kMaxParamWords];
+  i64 space[kMaxIndices];
+  i64 fault[kFaultWords];
+};
+
+struct Compute {
+  static constexpr Opcode kOpcode = Opcode::kCompute;
+  static constexpr i64 kMaxElements = i64{1} << 60;  // products below stay far from overflow
+  static constexpr i64 kLibrarySlice = 65536;        // cheap indices: fewer calls
+
+  template <class Env>
+  GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring,
+                              const Slot& slot, u8* page) {
+    const auto& message = payload_of<ComputeMessage>(slot);
+    if (message.kernel >= engine.kernel_capacity) return {Status::kUnknownKernel};
+    const KernelEntry* kernel = engine.kernels[message.kernel];
+    if (kernel == nullptr) return {Status::kUnknownKernel};
+    if (message.arrays != kernel->arrays || message.param_words != kernel->param_words ||
+        message.indices != kernel->indices) {
+      return {Status::kBadMessage};
+    }
+    const u32 count = u32(kernel->indices) - 1 + kernel->arrays + kernel->param_words +
+                      kernel->shape_words;
+    if (count > (message.in_page ? kPageWords : kInlineWords)) return {Status::kBadMessage};
+    const u64* words = message.in_page ? reinterpret_cast<const u64*>(page) : message.words;
+
+    CallFrame& frame = env.frame();
+    const Status bound = bind(engine, *kernel, message, words, slot.grain, frame);
+    if (bound != Status::kOk) return {bound};
+    if (kernel->flags & kKernelMayFault) env.guard_name(slot.request);
+    return call(env, engine, ring, *kernel, frame, page);
+  }
+
+ private:
+  GPURES_HD static Status bind(const EngineView& engine, const KernelEntry& kernel,
+                               const ComputeMessage& message, const u64* words, u32 grain,
+                               CallFrame& frame) {
+    frame.space[0] = i64(message.n);
+    for (u32 d = 1; d < kernel.indices; ++d) frame.space[d] = i64(*words++);
+    i64 total = 1;
+    for (u32 d = 0; d < kernel.indices; ++d) {
+      if (!multiply(total, frame.space[d])) return Status::kBadMessage;
+    }
+    const u64* handles = words;
+    words += kernel.arrays;
+    for (u32 p = 0; p < kernel.param_words; ++p) frame.params[p] = *words++;
+    i64* shapes = frame.shapes;
+    for (u32 a = 0; a < kernel.arrays; ++a) {
+      const KernelArray& array = kernel.array[a];
+      const Resolved found = resolve(engine, handles[a], grain);
+      if (found.status != Status::kOk) return found.status;
+      const i64 size = i64(found.entry->bytes / array.item_bytes);
+      if (array.rule == kAtLeastOne && size < 1) return Status::kOutOfBounds;
+      if (array.ndim < 2) {
+        if (array.rule == kAtLeastN && size < total) return Status::kOutOfBounds;
+        *shapes++ = size;
+      } else {
+        i64 elements = 1;
+        for (u32 d = 0; d < array.ndim; ++d) {
+          const i64 extent = i64(*words++);
+          if (!multiply(elements, extent)) return Status::kBadMessage;
+          if (array.rule == kAtLeastN && array.ndim == kernel.indices &&
+              frame.space[d] > extent) {
+            return Status::kOutOfBounds;
+          }
+          *shapes++ = extent;
+        }
+        if (elements > size) return Status::kBadMessage;
+        if (array.rule == kAtLeastN && array.ndim != kernel.indices && elements < total) {
+          return Status::kOutOfBounds;
+        }
+      }
+      frame.data[a] = reinterpret_cast<void*>(found.entry->base);
+      frame.sizes[a] = size;
+    }
+    for (int w = 0; w < kFaultWords; ++w) frame.fault[w] = 0;
+    return Status::kOk;
+  }
+
+  GPURES_HD static bool multiply(i64& product, i64 extent) {
+    if (extent < 0 || (extent > 0 && product > kMaxElements / extent)) return false;
+    product *= extent;
+    return true;
+  }
+
+  template <class Env>
+  GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
+                               const KernelEntry& kernel, CallFrame& frame, u8* page) {
+    const i64 outer = frame.space[0];
+    i64 inner = 1;
+    for (u32 d = 1; d < kernel.indices; ++d) inner *= frame.space[d];
+    i64 step = outer;
+    if (!(kernel.flags & kKernelWhole)) {
+      step = kernel.flags & kKernelUser ? i64(kSliceIndices) : kLibrarySlice;
+      if (inner > 1) step = step / inner > 0 ? step / inner : 1;
+    }
+    i64 begin = 0;
+    do {  // once even for an empty space: a reduction starts at its init
+      const i64 end = outer - begin > step ? begin + step : outer;
+      const int signal = env.call(kernel, frame, begin, end);
+      if (signal != 0) return {Status::kKernelFault, 0, u64(signal)};
+      begin = end;
+      if (begin < outer) {
+        env.beat(ring);
+        if (Env::Words::load_relaxed_sys(engine.shared->stop.value)) return {Status::kCancelled};
+      }
+    } while (begin < outer);
+    if (frame.fault[0] != 0) {
+      if (env.leader()) {
+        i64* detail = reinterpret_cast<i64*>(page);
+        for (int w = 0; w < kFaultWords; ++w) detail[w] = frame.fault[w];
+      }
+      return {Status::kOutOfBounds, kFaultWords * 8, 0};
+    }
+    return {};
+  }
+};
+
+}  // namespace gpures

@@ -1,0 +1,58 @@
+// The ring kernel: the same serve loop as the host worker, one block a ring.
+// Compiled by NVRTC; needs no header but its own.
+#include "serve.hpp"
+
+namespace gpures {
+
+struct DeviceEnv {
+  using Words = DeviceWords;
+
+  Batch* batch_memory;
+  CallFrame* frame_memory;
+  u64 beats;
+
+  __device__ bool leader() const { return threadIdx.x == 0; }
+  __device__ u32 thread() const { return threadIdx.x; }
+  __device__ u32 threads() const { return blockDim.x; }
+  __device__ void sync() const { __syncthreads(); }
+  __device__ Batch& batch() { return *batch_memory; }
+  __device__ CallFrame& frame() { return *frame_memory; }
+  __device__ u64 now() const {
+    u64 ns;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(ns));
+    return ns;
+  }
+  __device__ void beat(RingView& ring) {
+    if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++beats);
+  }
+  __device__ void guard_name(u64) const {}
+  __device__ void idle(const EngineView& engine, RingView& ring, u64 epoch, u64, u64 started,
+                       u64 quiet_since) {
+    check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
+  }
+  // Generated per image: a switch over kernel ids.
+  __device__ int call(const KernelEntry& kernel, CallFrame& frame, i64 begin, i64 end);
+};
+
+}  // namespace gpures
+
+#ifndef GPURES_DISPATCH
+#define GPURES_DISPATCH return 0;
+#endif
+
+__device__ int gpures::DeviceEnv::call(const KernelEntry& kernel, CallFrame& frame, i64 begin,
+                                       i64 end) {
+  GPURES_DISPATCH
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2)
+    gpures_ring_kernel(gpures::EngineView engine, gpures::RingView* rings, gpures::u64 epoch,
+                       gpures::u64 expected_out) {
+  using namespace gpures;
+  __shared__ Batch batch;
+  __shared__ CallFrame frame;
+  RingView ring = rings[blockIdx.x];
+  DeviceEnv env{&batch, &frame, 0};
+  serve(env, engine, ring, epoch);
+  if (env.leader()) count_out<DeviceWords>(engine, expected_out, epoch);
+}
