@@ -1,0 +1,201 @@
+// The engine: rings, launches, the keeper, the pool, shutdown. Above the driver, so the host driver
+// tests all of it.
+//
+// Locks, outermost first: launch_mutex_ → a ring's lock → the pool's. No holder takes the GIL.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "host/clock.hpp"
+#include "host/driver.hpp"
+#include "host/mapping.hpp"
+#include "host/pool.hpp"
+#include "host/ring_host.hpp"
+
+namespace gpures {
+
+struct EngineOptions {
+  u64 slots = 1024;
+  u64 linger_ns = 500'000;
+  u64 lease_ns = 20'000'000;
+  u32 max_rings = 16;
+  u64 spin_ns = 20'000;
+  u64 pool_limit_bytes = u64{1} << 30;
+  u64 stall_ns = 5'000'000'000;
+};
+
+enum class EngineState : u8 { kCreated, kStarting, kRunning, kParked, kDraining, kTerminated,
+                              kFailed };
+
+struct Snapshot {
+  PoolCounts pool;
+  Histogram queue, service, round_trip;
+  u64 posted = 0, processed = 0, failed = 0, unseen = 0, pending = 0, held = 0;
+  u64 grains = 0, launches = 0, parks = 0, uptime_ns = 0, now_ns = 0;
+  u64 allocations = 0, allocated_bytes = 0;
+  EngineState state = EngineState::kCreated;
+};
+
+class Engine {
+ public:
+  static constexpr u64 kHandleCapacity = u64{1} << 22;
+  static constexpr u64 kBlockCapacity = u64{1} << 22;
+  static constexpr u32 kStagingChunks = 64;
+
+  explicit Engine(const EngineOptions& options);
+  ~Engine();
+
+  // References: the manager, and everything that may still call in. The last one destroys it,
+  // except in a forked child, whose threads do not exist.
+  void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
+  void release();
+  bool forked() const { return process_ != current_process(); }
+
+  // Threads and ring memory appear with the first message.
+  void start();
+  // Null: no free ring for a dedicated grain.
+  Grain* make_grain(bool dedicated);
+
+  // After commit: the worker of `ring` had announced sleep or exit.
+  void kick(u32 ring, WakeState found);
+  // Waits without the GIL: spins, then naps. False: not answered within the limit.
+  bool wait(const Request& request, u64 limit_ns);
+  // Until `ready()` (a cheap test under no lock), with completions taken meanwhile.
+  template <class Ready>
+  bool wait_until(RingHost& ring, u64 limit_ns, Ready&& ready);
+  void park();
+  // Nested; posting goes on, relaunches wait.
+  void begin_quiesced();
+  void end_quiesced();
+  // Stops accepting; lets pending work end while it makes progress, `drain_ns` at most; answers
+  // the rest. False: a worker never ended, its memory is left behind.
+  bool close(u64 drain_ns);
+
+  // Staging chunks; kNoChunk when all are in flight.
+  u32 take_chunk();
+  void return_chunk(u32 chunk);
+  u8* chunk(u32 index) const { return view_.staging + u64(index) * kStagingChunkBytes; }
+
+  // Requests: the caller and the ring hold one reference each.
+  Request* new_request(Grain& grain, u16 opcode);
+  void drop(Request* request);
+  // Requests that still hold a Python object; the caller has the GIL.
+  Request* take_graveyard();
+  void recycle(Request* request);
+  std::vector<UnseenFailure> take_unseen();
+
+  void start_trace(u64 capacity);
+  std::vector<TraceRow> take_trace();
+  void trace(const TraceRow& row);
+  bool tracing() const { return tracing_.load(std::memory_order_relaxed); }
+
+  EngineState state() const;
+  Snapshot snapshot();
+  const EngineOptions& options() const { return options_; }
+  const EngineView& view() const { return view_; }
+  RingHost& ring(u32 index) { return *rings_[index]; }
+  u32 ring_count() const { return u32(rings_.size()); }
+  u64 new_generation(u32 id) { return ++generations_[id]; }
+  u32 fresh_handle_id();
+  // The request a ring's worker is at, for messages about stalls; 0 = none known.
+  u64 current_request(u32 ring) const;
+
+  std::unique_ptr<Pool> pool;
+  std::atomic<u64> allocations{0}, allocated_bytes{0};
+
+ private:
+  friend class RingHost;
+  static u32 current_process();
+
+  void allocate_memory();
+  void launch_locked();
+  void rouse_all();
+  bool exited_locked() const;
+  bool wait_exited(u64 limit_ns);
+  void keep();
+  bool work_left() const;
+  void check_stall(u64 now);
+  void fail(Status cause);
+  void note_unseen(const Request& request);
+  void tell_cancel();
+
+  const EngineOptions options_;
+  std::atomic<u32> refs_{1};
+  const u32 process_;
+  const u64 born_ns_;
+
+  Mapping ring_memory_, tables_, staging_, worker_memory_;
+  EngineView view_{};
+  std::vector<std::unique_ptr<RingHost>> rings_;
+  std::unique_ptr<std::atomic<u64>[]> answered_;
+  std::unique_ptr<Driver> driver_;
+  Mapping generation_memory_;
+  u64* generations_ = nullptr;
+  std::atomic<u32> next_handle_id_{0};
+
+  mutable std::mutex launch_mutex_;
+  std::condition_variable keeper_wake_;
+  std::thread keeper_;
+  u64 launched_ = 0;        // epoch of the newest launch
+  u64 expected_out_ = 0;
+  u32 launch_rings_ = 0;    // rings in the newest launch
+  u32 rings_in_use_ = 1;
+  u32 quiesced_ = 0;
+  u64 parks_ = 0;
+  bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
+  std::atomic<bool> draining_{false}, terminated_{false}, failed_{false};
+
+  std::mutex grains_mutex_;
+  std::vector<std::unique_ptr<Grain>> grains_;
+
+  std::mutex chunk_mutex_;
+  std::vector<u32> free_chunks_;
+  u32 next_chunk_ = 0;
+
+  std::mutex request_mutex_;
+  std::vector<std::unique_ptr<Request[]>> request_chunks_;
+  Request* free_requests_ = nullptr;
+  std::atomic<Request*> returned_{nullptr};
+  std::atomic<Request*> graveyard_{nullptr};
+  std::atomic<u64> next_request_{1};
+
+  std::mutex unseen_mutex_;
+  std::vector<UnseenFailure> unseen_;
+  std::atomic<u64> unseen_count_{0};
+
+  std::mutex cancel_mutex_;
+  u64 cancels_ = 0;
+
+  std::atomic<bool> tracing_{false};
+  std::mutex trace_mutex_;
+  std::vector<TraceRow> trace_;
+  u64 trace_capacity_ = 0, trace_next_ = 0;
+
+  u64 stall_signature_ = 0, stall_since_ = 0;
+};
+
+template <class Ready>
+bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
+  const u64 since = steady_ns();
+  u64 nap_ns = 20'000;
+  for (;;) {
+    ring.poll();
+    if (ready()) return true;
+    const u64 spent = steady_ns() - since;
+    if (spent >= limit_ns) return false;
+    if (spent < options_.spin_ns) {
+      cpu_relax();
+      continue;
+    }
+    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(nap_ns, limit_ns - spent)));
+    nap_ns = std::min<u64>(nap_ns * 2, 500'000);
+  }
+}
+
+}  // namespace gpures

@@ -1,0 +1,36 @@
+// A grain's entry in the engine: where it posts, what it holds back, what it has counted.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+
+#include "shared/layout.hpp"
+
+namespace gpures {
+
+class RingHost;
+class Engine;
+struct Held;
+
+struct GrainCounts {
+  u64 messages = 0, failed = 0, service_ns = 0, allocations = 0, bytes = 0;
+};
+
+class Grain {
+ public:
+  Grain(Engine& engine, RingHost& ring, u32 index) : engine(engine), ring(ring), index(index) {}
+
+  Engine& engine;
+  RingHost& ring;
+  const u32 index;
+
+  // The rest is guarded by the ring's lock.
+  u32 hold = 0;                           // > 0: messages are held back
+  u32 inflight = 0;                       // in slots, not answered
+  bool sending = false;                   // a large transfer is being posted in parts
+  std::unique_ptr<std::deque<Held>> held; // made when first needed
+  GrainCounts counts;
+};
+
+}  // namespace gpures

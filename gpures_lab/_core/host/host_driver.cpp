@@ -1,0 +1,177 @@
+#include "host/host_driver.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+
+#include "host/clock.hpp"
+#include "host/fault_guard.hpp"
+#include "host/kernel_registry.hpp"
+#include "shared/wake.hpp"
+
+namespace gpures {
+
+// One thread is the whole block: sync() does nothing.
+class HostDriver::Env {
+ public:
+  using Words = HostWords;
+
+  explicit Env(Shared& shared) : shared_(shared) {}
+
+  bool leader() const { return true; }
+  u32 thread() const { return 0; }
+  u32 threads() const { return 1; }
+  void sync() const {}
+  u64 now() const { return ticks(); }
+  Batch& batch() { return batch_; }
+  CallFrame& frame() { return frame_; }
+  void beat(RingView& ring) { Words::store_relaxed_sys(ring.control->beat.value, ++beats_); }
+  void guard_name(u64) const {}
+
+  int call(const KernelEntry& kernel, CallFrame& frame, i64 begin, i64 end) const {
+    const auto code = reinterpret_cast<gpures_kernel>(kernel.code);
+    const auto run = [&] {
+      code(frame.data, frame.sizes, frame.shapes, frame.params, frame.space, begin, end,
+           frame.fault);
+    };
+    if (kernel.flags & kKernelMayFault) return FaultGuard::run(run);
+    run();
+    return 0;
+  }
+
+  // Spin briefly, then sleep until a poster, a leaver or the next deadline.
+  void idle(const EngineView& engine, RingView& ring, u64 epoch, u64 head, u64 started,
+            u64 quiet_since) {
+    const u64 now = ticks();
+    check_deadlines<Words>(engine, ring, epoch, now, started, quiet_since);
+    if (must_leave<Words>(engine, epoch)) return;
+    if (now - quiet_since < shared_.spin_ticks) {
+      cpu_relax();
+      return;
+    }
+    if (!announce_sleep<Words>(ring, head)) return;
+    // A park request that came before the announcement found nobody to rouse.
+    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+    const u64 leased = engine.lease_ticks - std::min(engine.lease_ticks, now - started);
+    const u64 lingering = engine.linger_ticks - std::min(engine.linger_ticks, now - quiet_since);
+    const u64 limit = ring.index == 0 ? std::min(leased, lingering) : leased;
+    Worker& worker = *shared_.workers[ring.index];
+    std::unique_lock lock(worker.mutex);
+    worker.sleeping.wait_for(
+        lock, std::chrono::nanoseconds(TickScale::get().to_ns(limit) + 1000), [&] {
+          return Words::load_relaxed_sys(ring.control->wake.value) != kAsleep ||
+                 must_leave<Words>(engine, epoch);
+        });
+    lock.unlock();
+    Words::exchange(ring.control->wake.value, kAwake);
+  }
+
+ private:
+  Shared& shared_;
+  Batch batch_;
+  CallFrame frame_;
+  u64 beats_ = 0;
+};
+
+HostDriver::HostDriver(std::vector<RingView> rings, u64 spin_ticks,
+                       std::function<void(u32)> stranded)
+    : shared_(std::make_shared<Shared>()) {
+  shared_->rings = std::move(rings);
+  shared_->spin_ticks = spin_ticks;
+  shared_->stranded = std::move(stranded);
+  for (size_t r = 0; r < shared_->rings.size(); ++r) {
+    shared_->workers.push_back(std::make_unique<Worker>());
+    shared_->rings[r].control->wake.value = kOut;  // nobody serves it yet
+  }
+}
+
+HostDriver::~HostDriver() { shutdown(0); }
+
+void HostDriver::Shared::wake(u32 ring) {
+  Worker& worker = *workers[ring];
+  { std::lock_guard lock(worker.mutex); }  // the sleeper is inside its wait, or has not looked yet
+  worker.sleeping.notify_one();
+}
+
+void HostDriver::wake(u32 ring) { shared_->wake(ring); }
+
+void HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
+  Shared& shared = *shared_;
+  {
+    std::lock_guard lock(shared.mutex);
+    shared.launch = {view, epoch, expected_out};
+    for (u32 r = 0; r < view.rings; ++r) {
+      if (shared.workers[r]->thread.joinable()) continue;
+      ++shared.running;
+      sigset_t all, before;  // signals belong to the interpreter's main thread
+      sigfillset(&all);
+      for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, fault);
+      pthread_sigmask(SIG_SETMASK, &all, &before);
+      shared.workers[r]->thread = std::thread(work, shared_, r);
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    shared.epoch.store(epoch, std::memory_order_release);
+  }
+  if (KernelRegistry::get().any_may_fault()) FaultGuard::install();
+  shared.launched.notify_all();
+}
+
+bool HostDriver::next_launch(Shared& shared, u64 seen, Launch& launch) {
+  const u64 since = ticks();
+  while (shared.epoch.load(std::memory_order_acquire) == seen && ticks() - since < shared.spin_ticks)
+    cpu_relax();
+  std::unique_lock lock(shared.mutex);
+  shared.launched.wait(lock, [&] {
+    return shared.closing || shared.epoch.load(std::memory_order_relaxed) != seen;
+  });
+  if (shared.epoch.load(std::memory_order_relaxed) == seen) return false;
+  launch = shared.launch;
+  return true;
+}
+
+void HostDriver::work(std::shared_ptr<Shared> shared, u32 index) {
+  FaultGuard::prepare_thread();
+  auto env = std::make_unique<Env>(*shared);
+  RingView ring = shared->rings[index];
+  Launch launch;
+  while (next_launch(*shared, launch.epoch, launch)) {
+    if (index >= launch.view.rings) continue;
+    HostWords::exchange(ring.control->wake.value, kAwake);
+    serve(*env, launch.view, ring, launch.epoch);
+    for (u32 r = 0; r < launch.view.rings; ++r) {  // nobody sleeps through the end of a launch
+      if (r != index && rouse<HostWords>(*shared->rings[r].control)) shared->wake(r);
+    }
+    const u64 head = ring.state->head;
+    announce_out<HostWords>(ring, head);
+    count_out<HostWords>(launch.view, launch.expected_out, launch.epoch);
+    if (announce_out<HostWords>(ring, head)) shared->stranded(index);
+  }
+  // Under the lock: shutdown() may free the condition variable as soon as it sees zero.
+  std::lock_guard lock(shared->mutex);
+  --shared->running;
+  shared->ended.notify_all();
+}
+
+bool HostDriver::shutdown(u64 limit_ns) {
+  Shared& shared = *shared_;
+  bool ended;
+  {
+    std::unique_lock lock(shared.mutex);
+    shared.closing = true;
+    shared.launched.notify_all();
+    ended = shared.ended.wait_for(lock, std::chrono::nanoseconds(limit_ns),
+                                  [&] { return shared.running == 0; });
+  }
+  for (auto& worker : shared.workers) {
+    if (!worker->thread.joinable()) continue;
+    if (ended) {
+      worker->thread.join();
+    } else {
+      worker->thread.detach();
+    }
+  }
+  return ended;
+}
+
+}  // namespace gpures

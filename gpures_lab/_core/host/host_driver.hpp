@@ -1,0 +1,61 @@
+// The host driver: one worker thread a ring, running the shared serve loop without the GIL.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "host/driver.hpp"
+#include "shared/serve.hpp"
+
+namespace gpures {
+
+class HostDriver final : public Driver {
+ public:
+  // `stranded(ring)`: a worker left while a message was being committed; relaunch.
+  HostDriver(std::vector<RingView> rings, u64 spin_ticks, std::function<void(u32)> stranded);
+  ~HostDriver() override;
+
+  void launch(const EngineView& view, u64 epoch, u64 expected_out) override;
+  void wake(u32 ring) override;
+  bool shutdown(u64 limit_ns) override;
+
+ private:
+  struct Launch {
+    EngineView view;
+    u64 epoch = 0;
+    u64 expected_out = 0;
+  };
+  struct Worker {
+    std::thread thread;
+    std::mutex mutex;
+    std::condition_variable sleeping;
+  };
+  // Owned together with the threads: a stalled worker keeps it alive after the driver is gone.
+  struct Shared {
+    std::vector<RingView> rings;
+    std::vector<std::unique_ptr<Worker>> workers;
+    std::mutex mutex;
+    std::condition_variable launched, ended;
+    std::atomic<u64> epoch{0};
+    Launch launch;
+    u32 running = 0;  // worker threads alive
+    bool closing = false;
+    u64 spin_ticks = 0;
+    std::function<void(u32)> stranded;
+
+    void wake(u32 ring);
+  };
+  class Env;
+
+  static void work(std::shared_ptr<Shared> shared, u32 ring);
+  static bool next_launch(Shared& shared, u64 seen, Launch& launch);
+
+  std::shared_ptr<Shared> shared_;
+};
+
+}  // namespace gpures

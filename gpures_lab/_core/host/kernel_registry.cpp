@@ -1,0 +1,18 @@
+#include "host/kernel_registry.hpp"
+
+namespace gpures {
+
+KernelRegistry& KernelRegistry::get() {
+  static KernelRegistry* registry = new KernelRegistry;  // outlives workers that stalled
+  return *registry;
+}
+
+u32 KernelRegistry::add(const KernelEntry& entry) {
+  std::lock_guard guard(mutex_);
+  if (next_ >= kCapacity) throw std::bad_alloc();
+  const_cast<KernelEntry**>(table())[next_] = new KernelEntry(entry);
+  if (entry.flags & kKernelMayFault) any_may_fault_ = true;
+  return next_++;
+}
+
+}  // namespace gpures

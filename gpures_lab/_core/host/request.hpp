@@ -1,0 +1,52 @@
+// The host's side of one message: pending, then answered exactly once. [R9]
+#pragma once
+
+#include <atomic>
+
+#include "shared/layout.hpp"
+
+namespace gpures {
+
+class Grain;
+
+inline constexpr u64 kNoPosition = ~u64{0};
+
+struct Request {
+  enum State : u32 { kPending = 0, kAnswered = 1 };
+
+  std::atomic<u32> state{kPending};
+  std::atomic<i32> refs{0};      // the ring while pending, and whoever may look at it
+  std::atomic<bool> seen{false}; // somebody looked at its outcome
+  std::atomic<u64> position{kNoPosition};  // of its last part, once in a slot
+  std::atomic<int> notify{-1};   // descriptor to write to when answered
+  u64 id = 0;
+  Grain* grain = nullptr;
+  u32 parts = 1;                 // slots still to be answered (a large transfer has several)
+  u16 opcode = 0;
+  u32 kernel = 0;
+  Status status = Status::kOk;
+  u64 value = 0;
+  u64 queue_ns = 0, service_ns = 0, round_trip_ns = 0;
+  i64 fault[8] = {};             // set with kOutOfBounds
+  void* keep = nullptr;          // a Python object to drop under the GIL
+  Request* next = nullptr;       // free list, graveyard
+
+  bool answered() const { return state.load(std::memory_order_acquire) == kAnswered; }
+};
+
+// What a request that failed without anybody looking leaves behind.
+struct UnseenFailure {
+  u64 id;
+  u16 opcode;
+  Status status;
+  u32 grain;
+};
+
+// One row of the message trace, in ticks.
+struct TraceRow {
+  u64 posted, taken, done, request;
+  u32 grain, kernel;
+  u16 opcode, status;
+};
+
+}  // namespace gpures

@@ -1,0 +1,343 @@
+#include "host/ring_host.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/clock.hpp"
+#include "host/engine.hpp"
+#include "shared/cancel.hpp"
+#include "shared/wake.hpp"
+
+namespace gpures {
+
+RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered)
+    : view(view), engine_(engine), waiting_(view.slot_count), answered_(answered) {}
+
+Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
+  WakeState found;
+  {
+    std::lock_guard guard(mutex_);
+    if (refusing_) return Post::kClosed;
+    if (!room()) {
+      harvest();
+      if (!room()) return Post::kFull;
+    }
+    if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
+    const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
+    const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
+    if (!message.request) message.request = engine_.new_request(grain, message.slot.opcode);
+    pending_count.fetch_add(1, std::memory_order_relaxed);
+    if (behind || barrier) {
+      if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
+      if (grain.held->empty()) holding_.push_back(&grain);
+      const u8* page = static_cast<const u8*>(message.page);
+      grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
+      ++held_count_;
+      return Post::kHeld;
+    }
+    ++tickets_;
+    place(grain, message);
+    found = after_commit<HostWords>(*view.control);
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+  return Post::kPosted;
+}
+
+Post RingHost::post_allocate(Grain& grain, Outgoing& message, u64& handle) {
+  u32 id;
+  {
+    std::lock_guard guard(mutex_);
+    if (free_ids_.empty()) {
+      id = engine_.fresh_handle_id();
+    } else {
+      id = free_ids_.back();
+      free_ids_.pop_back();
+    }
+  }
+  handle = make_handle(id, engine_.new_generation(id));
+  auto& allocate = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
+  allocate.handle = handle;
+  const Post result = post(grain, message);
+  if (result == Post::kFull || result == Post::kClosed) {
+    std::lock_guard guard(mutex_);
+    free_ids_.push_back(id);
+    return result;
+  }
+  return result;
+}
+
+bool RingHost::begin_parts(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  if (grain.sending) return false;
+  grain.sending = true;
+  return true;
+}
+
+void RingHost::end_parts(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  grain.sending = false;
+}
+
+// Under the lock, with room. [R2]: page and payload before the sequence.
+void RingHost::place(Grain& grain, Outgoing& message) {
+  const u64 position = next_++;
+  const u64 index = position & (view.slot_count - 1);
+  if (message.page_bytes) {
+    std::memcpy(view.pages + index * kPageBytes, message.page, message.page_bytes);
+  }
+  Request& request = *message.request;
+  message.slot.request = request.id;
+  message.slot.grain = grain.index;
+  waiting_[index] = {&request, static_cast<u8*>(message.destination), ticks(),
+                     message.destination_bytes, message.chunk};
+  request.position.store(position, std::memory_order_release);
+  ++grain.inflight;
+  if (message.slot.opcode == u16(Opcode::kRelease)) {
+    engine_.pool->give_back(message.block, view.index, position);
+    recycle_handle(message.slot.payload[0]);
+  }
+  commit<HostWords>(view.slots[index], message.slot, position);
+}
+
+// The Release lies in its slot: an Allocate of this ring that follows may use the id. An id whose
+// generation ends is retired.
+void RingHost::recycle_handle(u64 handle) {
+  if (handle_generation(handle) < (u64{1} << (64 - kHandleIdBits)) - 2) {
+    free_ids_.push_back(handle_id(handle));
+  }
+}
+
+bool RingHost::poll() {
+  bool moved;
+  WakeState found = kAwake;
+  {
+    std::lock_guard guard(mutex_);
+    moved = harvest();
+    if (held_count_ != 0 && flush_held()) {
+      moved = true;
+      found = after_commit<HostWords>(*view.control);
+    }
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+  return moved;
+}
+
+bool RingHost::has_news(const Request& request) const {
+  const u64 position = request.position.load(std::memory_order_acquire);
+  if (position == kNoPosition) return false;
+  return is_published<HostWords>(view.completions[position & (view.slot_count - 1)], position);
+}
+
+bool RingHost::harvest() {
+  if (taken_ == next_ || closed_) return false;
+  const u64 first = taken_;
+  u64 now = 0;
+  while (taken_ != next_) {
+    const u64 index = taken_ & (view.slot_count - 1);
+    if (!is_published<HostWords>(view.completions[index], taken_)) break;
+    if (now == 0) now = ticks();
+    CompletionEntry answer;
+    copy_completion<HostWords>(answer, view.completions[index]);
+    take_one(answer, waiting_[index], now);
+    ++taken_;
+  }
+  if (taken_ == first) return false;
+  answered_.store(taken_, std::memory_order_release);
+  pending_count.fetch_sub(taken_ - first, std::memory_order_release);
+  return true;
+}
+
+void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now) {
+  Request& request = *waiting.request;
+  Grain& grain = *request.grain;
+  const Status status = Status(answer.status);
+  const u64 index = taken_ & (view.slot_count - 1);
+  const u8* page = view.pages + index * kPageBytes;
+  if (waiting.destination && status == Status::kOk) {
+    const u8* from = waiting.chunk == kNoChunk ? page : engine_.chunk(waiting.chunk);
+    std::memcpy(waiting.destination, from, waiting.destination_bytes);
+  }
+  if (waiting.chunk != kNoChunk) engine_.return_chunk(waiting.chunk);
+  if (answer.detail == sizeof(request.fault)) std::memcpy(request.fault, page, answer.detail);
+
+  const TickScale& scale = TickScale::get();
+  const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
+  const u64 service = scale.to_ns(answer.service);
+  const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
+  queue_.add(queue);
+  service_.add(service);
+  round_trip_.add(round_trip);
+  ++processed_;
+  --grain.inflight;
+  ++grain.counts.messages;
+  grain.counts.service_ns += service;
+  if (status != Status::kOk) {
+    ++failed_;
+    ++grain.counts.failed;
+  }
+  if (engine_.tracing()) {
+    engine_.trace({waiting.posted, answer.taken, answer.taken + answer.service, request.id,
+                   grain.index, request.kernel, request.opcode, answer.status});
+  }
+  if (request.status == Status::kOk) {
+    request.status = status;
+    request.value = answer.value;
+  }
+  if (request.queue_ns == 0) request.queue_ns = queue;
+  request.service_ns += service;
+  request.round_trip_ns = round_trip;
+  if (--request.parts == 0) this->answer(&request);
+}
+
+void RingHost::answer(Request* request) {
+  request->state.store(Request::kAnswered, std::memory_order_seq_cst);
+  // Whoever sets `notify` looks at `state` afterwards, so one of the two sees the other.
+  const int notify = request->notify.load(std::memory_order_seq_cst);
+  if (notify >= 0) {
+    const u64 one = 1;
+    [[maybe_unused]] const auto written = write(notify, &one, sizeof one);
+  }
+  engine_.drop(request);
+}
+
+bool RingHost::may_go(const Held& front) const {
+  if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
+  return std::all_of(holding_.begin(), holding_.end(), [&](const Grain* grain) {
+    return grain->held->front().ticket >= front.ticket;
+  });
+}
+
+bool RingHost::flush_held() {
+  bool moved = false;
+  bool again = !closed_;
+  while (again) {
+    again = false;
+    for (size_t g = 0; g < holding_.size();) {
+      Grain& grain = *holding_[g];
+      while (grain.hold == 0 && !grain.held->empty() && next_ - taken_ < view.slot_count &&
+             may_go(grain.held->front())) {
+        Held& front = grain.held->front();
+        front.message.page = front.page.data();
+        place(grain, front.message);
+        grain.held->pop_front();
+        --held_count_;
+        again = moved = true;
+      }
+      if (grain.held->empty()) {
+        holding_[g] = holding_.back();
+        holding_.pop_back();
+      } else {
+        ++g;
+      }
+    }
+  }
+  return moved;
+}
+
+void RingHost::hold(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  ++grain.hold;
+}
+
+void RingHost::unhold(Grain& grain) {
+  {
+    std::lock_guard guard(mutex_);
+    --grain.hold;
+  }
+  poll();
+}
+
+bool RingHost::cancel(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  harvest();
+  if (closed_) return true;
+  if (grain.inflight != 0) {
+    CancelEntry& entry = view.control->cancel[cancels_ % kCancelEntries];
+    if (entry.last > taken_) return false;  // still covers unanswered positions
+    write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
+    ++cancels_;
+    engine_.tell_cancel();
+  }
+  if (grain.held) {
+    auto& held = *grain.held;
+    for (auto it = held.begin(); it != held.end();) {
+      if (!can_cancel(it->message.slot.opcode)) {
+        ++it;
+        continue;
+      }
+      answer_here(it->message, Status::kCancelled);
+      it = held.erase(it);
+      --held_count_;
+    }
+    if (held.empty()) std::erase(holding_, &grain);
+  }
+  return true;
+}
+
+// An answer that no worker gives: held back and dropped, or left behind at the end.
+void RingHost::answer_here(const Outgoing& message, Status status) {
+  if (message.chunk != kNoChunk) engine_.return_chunk(message.chunk);
+  Request& request = *message.request;
+  if (request.status == Status::kOk) request.status = status;
+  pending_count.fetch_sub(1, std::memory_order_release);
+  if (--request.parts == 0) answer(&request);
+}
+
+void RingHost::refuse(Status cause) {
+  std::lock_guard guard(mutex_);
+  refusing_ = true;
+  if (close_cause_ == Status::kOk) close_cause_ = cause;
+}
+
+void RingHost::close(Status cause) {
+  std::lock_guard guard(mutex_);
+  if (closed_) return;
+  harvest();
+  refusing_ = closed_ = true;
+  if (close_cause_ == Status::kOk) close_cause_ = cause;
+  for (; taken_ != next_; ++taken_) {
+    const Waiting& waiting = waiting_[taken_ & (view.slot_count - 1)];
+    Outgoing left;
+    left.request = waiting.request;
+    --waiting.request->grain->inflight;
+    answer_here(left, cause);  // its staging chunk stays: a stalled worker may still use it
+  }
+  for (Grain* grain : holding_) {
+    for (const Held& held : *grain->held) answer_here(held.message, cause);
+    grain->held->clear();
+  }
+  holding_.clear();
+  held_count_ = 0;
+}
+
+Status RingHost::close_cause() {
+  std::lock_guard guard(mutex_);
+  return close_cause_;
+}
+
+u64 RingHost::in_slots() {
+  std::lock_guard guard(mutex_);
+  return next_ - taken_;
+}
+
+GrainCounts RingHost::counts(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return grain.counts;
+}
+
+void RingHost::add_to(Snapshot& snapshot) {
+  std::lock_guard guard(mutex_);
+  if (!closed_) harvest();
+  snapshot.queue.merge(queue_);
+  snapshot.service.merge(service_);
+  snapshot.round_trip.merge(round_trip_);
+  snapshot.processed += processed_;
+  snapshot.failed += failed_;
+  snapshot.posted += next_;
+  snapshot.held += held_count_;
+  snapshot.pending += pending_count.load(std::memory_order_relaxed);
+}
+
+}  // namespace gpures

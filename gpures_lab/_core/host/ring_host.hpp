@@ -1,0 +1,119 @@
+// The host's end of one ring: post, hold back, harvest. One lock; several host threads are
+// serialized here, before the ring. [R1][R4]
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <vector>
+
+#include "host/grain.hpp"
+#include "host/histogram.hpp"
+#include "host/pool.hpp"
+#include "host/request.hpp"
+#include "shared/layout.hpp"
+
+namespace gpures {
+
+class Engine;
+struct Snapshot;
+
+inline constexpr u32 kNoChunk = 0xffffffffu;
+
+// A message on its way to a slot, and what the host does when it is answered.
+struct Outgoing {
+  Slot slot{};
+  Request* request = nullptr;
+  const void* page = nullptr;   // copied into the slot's page
+  u32 page_bytes = 0;
+  void* destination = nullptr;  // a Read's data goes here when its completion is taken
+  u32 destination_bytes = 0;
+  u32 chunk = kNoChunk;         // staging chunk to give back
+  u32 block = kNone;            // Release: the block that returns to the pool
+};
+
+struct Held {
+  Outgoing message;
+  std::vector<u8> page;
+  u64 ticket;                   // call order over the ring, for Barrier
+};
+
+enum class Post : u8 { kPosted, kHeld, kFull, kClosed };
+
+class RingHost {
+ public:
+  RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered);
+
+  // Puts the message into a slot, or behind the grain's held-back ones. kFull, kClosed: nothing
+  // was done. `part`: a later part of a transfer under way (see begin_parts).
+  Post post(Grain& grain, Outgoing& message, bool part = false);
+  // Allocate: takes a handle id of this ring and posts under one lock. `handle` is set.
+  Post post_allocate(Grain& grain, Outgoing& message, u64& handle);
+
+  // A transfer in parts is one message to everybody else: other posters of the grain wait.
+  bool begin_parts(Grain& grain);
+  void end_parts(Grain& grain);
+
+  void hold(Grain& grain);
+  void unhold(Grain& grain);
+  // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
+  bool cancel(Grain& grain);
+
+  // Takes completions and moves held-back messages. Returns true when something moved.
+  bool poll();
+  // Looks at one line without the lock: is it worth a poll()?
+  bool has_news(const Request& request) const;
+
+  // Refuses new messages; the ones under way go on.
+  void refuse(Status cause);
+  // Answers everything that is left; a late answer of the worker is dropped. [R9]
+  void close(Status cause);
+  Status close_cause();
+
+  u64 in_slots();  // posted, not yet taken
+  u64 pending() const { return pending_count.load(std::memory_order_acquire); }
+  GrainCounts counts(Grain& grain);
+  void add_to(Snapshot& snapshot);
+
+  RingView view;
+  std::atomic<u64> pending_count{0};  // in slots and held back
+
+ private:
+  friend class Engine;
+  struct Waiting {  // one a slot
+    Request* request;
+    u8* destination;
+    u64 posted;
+    u32 destination_bytes;
+    u32 chunk;
+  };
+
+  bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
+  void place(Grain& grain, Outgoing& message);
+  bool harvest();
+  void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
+  bool flush_held();
+  bool may_go(const Held& front) const;
+  void answer(Request* request);
+  void answer_here(const Outgoing& message, Status status);
+  void recycle_handle(u64 handle);
+
+  Engine& engine_;
+  std::mutex mutex_;
+  std::vector<Waiting> waiting_;
+  std::vector<Grain*> holding_;   // grains with held-back messages
+  std::vector<u32> free_ids_;
+  std::atomic<u64>& answered_;    // == taken_, for the pool
+  u64 next_ = 0;                  // position of the next message
+  u64 taken_ = 0;                 // completions taken
+  u64 held_count_ = 0;
+  u64 tickets_ = 0;
+  u64 cancels_ = 0;
+  bool refusing_ = false;         // no new messages
+  bool closed_ = false;           // everything was answered; completions are not looked at
+  Status close_cause_ = Status::kOk;
+  Histogram queue_, service_, round_trip_;
+  u64 processed_ = 0, failed_ = 0;
+};
+
+}  // namespace gpures
