@@ -101,6 +101,7 @@ void Engine::start() {
       std::move(views), TickScale::get().from_ns(options_.spin_ns),
       [this](u32 ring) { kick(ring, kOut); });
   keeper_ = std::thread([this] { keep(); });
+  running_.store(true, std::memory_order_release);
 }
 
 Grain* Engine::make_grain(bool dedicated) {

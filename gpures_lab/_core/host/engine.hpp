@@ -57,8 +57,9 @@ class Engine {
   void release();
   bool forked() const { return process_ != current_process(); }
 
-  // Threads and ring memory appear with the first message.
+  // Threads appear with the first message.
   void start();
+  bool not_started() const { return !running_.load(std::memory_order_acquire); }
   // Null: no free ring for a dedicated grain.
   Grain* make_grain(bool dedicated);
 
@@ -149,6 +150,7 @@ class Engine {
   u32 quiesced_ = 0;
   u64 parks_ = 0;
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
+  std::atomic<bool> running_{false};
   std::atomic<bool> draining_{false}, terminated_{false}, failed_{false};
 
   std::mutex grains_mutex_;

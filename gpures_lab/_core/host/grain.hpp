@@ -14,7 +14,7 @@ class Engine;
 struct Held;
 
 struct GrainCounts {
-  u64 messages = 0, failed = 0, service_ns = 0, allocations = 0, bytes = 0;
+  u64 messages = 0, failed = 0, service_ns = 0, pending = 0;
 };
 
 class Grain {
@@ -24,6 +24,9 @@ class Grain {
   Engine& engine;
   RingHost& ring;
   const u32 index;
+
+  // Live allocations as the binding counts them, under the GIL.
+  u64 allocations = 0, bytes = 0;
 
   // The rest is guarded by the ring's lock.
   u32 hold = 0;                           // > 0: messages are held back

@@ -96,6 +96,13 @@ void Pool::give_back(u32 index, u32 ring, u64 position) {
   make_idle(index);
 }
 
+void Pool::give_back_unused(u32 index) {
+  std::lock_guard guard(mutex_);
+  blocks_[index].position = 0;
+  blocks_[index].grain = kNone;
+  make_idle(index);
+}
+
 void Pool::make_idle(u32 index) {
   counts_.used_bytes -= blocks_[index].bytes;
   counts_.idle_bytes += blocks_[index].bytes;

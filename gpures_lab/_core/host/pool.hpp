@@ -39,6 +39,8 @@ class Pool {
   Rented rent(u64 bytes, u32 ring, u32 grain, u32 arena);
   // The Release lies in ring `ring` at `position`.
   void give_back(u32 block, u32 ring, u64 position);
+  // Rented, but no Allocate was posted.
+  void give_back_unused(u32 block);
   // A view outlives its block: not reused before the last one goes. Any thread.
   void hold_export(u32 block);
   void drop_export(u32 block);

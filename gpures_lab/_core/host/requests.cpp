@@ -1,5 +1,6 @@
 // Requests, staging chunks, the trace: what the engine lends and takes back.
 #include "host/engine.hpp"
+#include "shared/words.hpp"
 
 namespace gpures {
 

@@ -28,13 +28,10 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = engine_.new_request(grain, message.slot.opcode);
+    message.request->kernel = message.kernel;
     pending_count.fetch_add(1, std::memory_order_relaxed);
     if (behind || barrier) {
-      if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
-      if (grain.held->empty()) holding_.push_back(&grain);
-      const u8* page = static_cast<const u8*>(message.page);
-      grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
-      ++held_count_;
+      enqueue(grain, message);
       return Post::kHeld;
     }
     ++tickets_;
@@ -43,6 +40,39 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return Post::kPosted;
+}
+
+void RingHost::enqueue(Grain& grain, const Outgoing& message) {
+  if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
+  if (grain.held->empty()) holding_.push_back(&grain);
+  const u8* page = static_cast<const u8*>(message.page);
+  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
+  ++held_count_;
+}
+
+bool RingHost::post_always(Grain& grain, Outgoing& message) {
+  WakeState found;
+  {
+    std::lock_guard guard(mutex_);
+    if (refusing_) return false;
+    if (!room()) harvest();
+    message.request = engine_.new_request(grain, message.slot.opcode);
+    pending_count.fetch_add(1, std::memory_order_relaxed);
+    if (!room() || grain.hold != 0 || (grain.held && !grain.held->empty())) {
+      enqueue(grain, message);
+      return true;
+    }
+    ++tickets_;
+    place(grain, message);
+    found = after_commit<HostWords>(*view.control);
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+  return true;
+}
+
+bool RingHost::might_post(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return refusing_ || (room() && !grain.sending);
 }
 
 Post RingHost::post_allocate(Grain& grain, Outgoing& message, u64& handle) {
@@ -236,17 +266,38 @@ bool RingHost::flush_held() {
   return moved;
 }
 
-void RingHost::hold(Grain& grain) {
+void RingHost::abandon_parts(Request& request, u32 parts, Status cause) {
   std::lock_guard guard(mutex_);
-  ++grain.hold;
+  if (request.status == Status::kOk) request.status = cause;
+  request.parts -= parts;
+  if (request.parts == 0) answer(&request);
 }
 
-void RingHost::unhold(Grain& grain) {
+bool RingHost::try_hold(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  if (grain.hold == 0 && ((grain.held && !grain.held->empty()) || grain.sending)) return false;
+  ++grain.hold;
+  return true;
+}
+
+bool RingHost::unhold(Grain& grain) {
+  bool free;
   {
     std::lock_guard guard(mutex_);
-    --grain.hold;
+    free = --grain.hold == 0;
   }
   poll();
+  return free;
+}
+
+bool RingHost::is_held(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return grain.hold != 0;
+}
+
+bool RingHost::is_idle(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return grain.inflight == 0;
 }
 
 bool RingHost::cancel(Grain& grain) {
@@ -324,7 +375,9 @@ u64 RingHost::in_slots() {
 
 GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
-  return grain.counts;
+  GrainCounts counts = grain.counts;
+  counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
+  return counts;
 }
 
 void RingHost::add_to(Snapshot& snapshot) {

@@ -30,6 +30,7 @@ struct Outgoing {
   u32 destination_bytes = 0;
   u32 chunk = kNoChunk;         // staging chunk to give back
   u32 block = kNone;            // Release: the block that returns to the pool
+  u32 kernel = 0;               // Compute: for the trace
 };
 
 struct Held {
@@ -47,6 +48,10 @@ class RingHost {
   // Puts the message into a slot, or behind the grain's held-back ones. kFull, kClosed: nothing
   // was done. `part`: a later part of a transfer under way (see begin_parts).
   Post post(Grain& grain, Outgoing& message, bool part = false);
+  // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
+  bool post_always(Grain& grain, Outgoing& message);
+  // Would post() find room now? Without waiting for the lock's other users to be done for long.
+  bool might_post(const Grain& grain);
   // Allocate: takes a handle id of this ring and posts under one lock. `handle` is set.
   Post post_allocate(Grain& grain, Outgoing& message, u64& handle);
 
@@ -54,8 +59,14 @@ class RingHost {
   bool begin_parts(Grain& grain);
   void end_parts(Grain& grain);
 
-  void hold(Grain& grain);
-  void unhold(Grain& grain);
+  // `request` will never get its last `parts` parts: they count as answered with `cause`.
+  void abandon_parts(Request& request, u32 parts, Status cause);
+
+  // Holding back: false while messages of an earlier hold are still queued.
+  bool try_hold(Grain& grain);
+  bool unhold(Grain& grain);  // true: nobody holds it any more
+  bool is_held(const Grain& grain);
+  bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
 
@@ -90,6 +101,7 @@ class RingHost {
 
   bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
   void place(Grain& grain, Outgoing& message);
+  void enqueue(Grain& grain, const Outgoing& message);
   bool harvest();
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();

@@ -1,0 +1,266 @@
+// Completion: made in native code, waited for without the GIL.
+#include "python/objects.hpp"
+#include "structmember.h"
+
+namespace gpures::python {
+
+PyTypeObject* completion_type = nullptr;
+
+PyObject* make_completion(GrainObject* grain, Request* request, Outcome outcome, PyObject* value,
+                          bool cache_hit) {
+  auto* self = PyObject_New(CompletionObject, completion_type);
+  if (!self) {
+    grain->engine->drop(request);
+    Py_XDECREF(value);
+    return nullptr;
+  }
+  Py_INCREF(grain);
+  self->request = request;
+  self->grain = grain;
+  self->value = value;
+  self->outcome = outcome;
+  self->cache_hit = cache_hit;
+  self->weakrefs = nullptr;
+  return reinterpret_cast<PyObject*>(self);
+}
+
+void drain_graveyard(Engine& engine) {
+  Request* request = engine.take_graveyard();
+  while (request) {
+    Request* next = request->next;
+    Py_XDECREF(static_cast<PyObject*>(request->keep));
+    request->keep = nullptr;
+    engine.recycle(request);
+    request = next;
+  }
+}
+
+namespace {
+
+CompletionObject* as(PyObject* self) { return reinterpret_cast<CompletionObject*>(self); }
+
+// A Read's array must outlive the request, which still writes to it.
+void dealloc(PyObject* object) {
+  CompletionObject* self = as(object);
+  if (self->weakrefs) PyObject_ClearWeakRefs(object);
+  Engine& engine = *self->grain->engine;
+  if (!engine.forked()) {
+    if (self->outcome == Outcome::kValue && self->value && !self->request->answered()) {
+      self->request->keep = self->value;
+      self->value = nullptr;
+    }
+    engine.drop(self->request);
+  }
+  Py_XDECREF(self->value);
+  Py_DECREF(self->grain);
+  PyTypeObject* type = Py_TYPE(object);
+  PyObject_Free(object);
+  Py_DECREF(type);
+}
+
+// 1 answered, 0 out of time, -1 an exception (a signal handler's) is set.
+int wait(CompletionObject* self, u64 limit_ns) {
+  Request& request = *self->request;
+  if (request.answered()) return 1;
+  GrainObject* grain = self->grain;
+  Engine& engine = *grain->engine;
+  if (!check_open(grain) && !request.answered()) return -1;
+  PyErr_Clear();
+  const u64 begin = steady_ns();
+  for (;;) {
+    if (request.position.load(std::memory_order_acquire) == kNoPosition &&
+        grain->borrower == PyThread_get_thread_ident()) {
+      raise_hook("borrowed", "(O)", grain->key);
+      return -1;
+    }
+    const u64 spent = steady_ns() - begin;
+    if (spent >= limit_ns && limit_ns != ~u64{0}) {
+      engine.ring(grain->core->ring.view.index).poll();
+      return request.answered() ? 1 : 0;
+    }
+    const u64 slice = std::min<u64>(50'000'000, limit_ns - std::min(spent, limit_ns));
+    bool answered;
+    Py_BEGIN_ALLOW_THREADS
+    answered = engine.wait(request, slice);
+    Py_END_ALLOW_THREADS
+    if (answered) return 1;
+    if (PyErr_CheckSignals() != 0) {  // Ctrl-C ends the wait, not the work
+      if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        PyErr_Clear();
+        raise_hook("interrupted", "(K)", request.id);
+      }
+      return -1;
+    }
+  }
+}
+
+PyObject* value_of(CompletionObject* self) {
+  Request& request = *self->request;
+  request.seen.store(true, std::memory_order_relaxed);
+  drain_graveyard(*self->grain->engine);
+  if (request.status != Status::kOk) {
+    return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
+  }
+  switch (self->outcome) {
+    case Outcome::kNone: break;
+    case Outcome::kValue: return Py_NewRef(self->value);
+    case Outcome::kCompute: {
+      PyObject* function = hook("compute_result");
+      if (!function) return nullptr;
+      PyObject* result = PyObject_CallFunction(
+          function, "KKKOO", request.service_ns, request.queue_ns, request.round_trip_ns,
+          reinterpret_cast<KernelObject*>(self->value)->name, self->cache_hit ? Py_True : Py_False);
+      Py_DECREF(function);
+      return result;
+    }
+  }
+  Py_RETURN_NONE;
+}
+
+// Seconds of `timeout` in nanoseconds; false: an exception is set.
+bool limit_of(PyObject* timeout, u64& limit_ns) {
+  limit_ns = ~u64{0};
+  if (!timeout || timeout == Py_None) return true;
+  const double seconds = PyFloat_AsDouble(timeout);
+  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  if (!(seconds >= 0)) {
+    raise_hook("bad_timeout", "(O)", timeout);
+    return false;
+  }
+  if (seconds < 1e9) limit_ns = u64(seconds * 1e9);
+  return true;
+}
+
+PyObject* result(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  static const char* const keywords[] = {"timeout"};
+  PyObject* slots[1];
+  if (!parse("result", args, count, names, keywords, 1, 0, 1, slots)) return nullptr;
+  u64 limit_ns;
+  if (!limit_of(slots[0], limit_ns)) return nullptr;
+  const int waited = wait(as(object), limit_ns);
+  if (waited < 0) return nullptr;
+  if (waited == 0) return raise_hook("timed_out", "(OO)", object, slots[0]);
+  return value_of(as(object));
+}
+
+PyObject* exception(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  PyObject* value = result(object, args, count, names);
+  if (value) {
+    Py_DECREF(value);
+    Py_RETURN_NONE;
+  }
+  if (!as(object)->request->answered()) return nullptr;  // timeout, Ctrl-C
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  PyErr_NormalizeException(&type, &error, &traceback);
+  Py_XDECREF(type);
+  Py_XDECREF(traceback);
+  return error;
+}
+
+PyObject* done(PyObject* object, PyObject*) {
+  CompletionObject* self = as(object);
+  if (!self->request->answered() && !self->grain->engine->forked()) {
+    self->grain->core->ring.poll();
+  }
+  return PyBool_FromLong(self->request->answered());
+}
+
+PyObject* await(PyObject* object) {
+  PyObject* function = hook("awaiting");
+  if (!function) return nullptr;
+  PyObject* generator = PyObject_CallOneArg(function, object);
+  Py_DECREF(function);
+  return generator;
+}
+
+// For the event loop: write to `descriptor` when answered. Returns whether it is answered already.
+PyObject* notify(PyObject* object, PyObject* descriptor) {
+  const int fd = int(PyLong_AsLong(descriptor));
+  if (fd == -1 && PyErr_Occurred()) return nullptr;
+  Request& request = *as(object)->request;
+  request.notify.store(fd, std::memory_order_seq_cst);
+  const bool answered = request.state.load(std::memory_order_seq_cst) == Request::kAnswered;
+  return PyBool_FromLong(answered);
+}
+
+PyObject* get_request(PyObject* object, void*) {
+  return PyLong_FromUnsignedLongLong(as(object)->request->id);
+}
+PyObject* get_grain(PyObject* object, void*) {
+  return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
+}
+PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never waits
+  Request& request = *as(object)->request;
+  const bool answered = request.answered();
+  PyObject* fault = PyTuple_New(8);
+  if (!fault) return nullptr;
+  for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
+  return Py_BuildValue("{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:O,s:N}", "answered",
+                       answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
+                       answered ? int(request.status) : -1, "value", answered ? request.value : 0,
+                       "queue_ns", answered ? request.queue_ns : 0, "service_ns",
+                       answered ? request.service_ns : 0, "round_trip_ns",
+                       answered ? request.round_trip_ns : 0, "kernel_id", request.kernel, "kernel",
+                       as(object)->outcome == Outcome::kCompute && as(object)->value
+                           ? as(object)->value
+                           : Py_None,
+                       "fault", fault);
+}
+
+PyObject* repr(PyObject* object) {
+  PyObject* function = hook("completion_repr");
+  if (!function) return nullptr;
+  PyObject* text = PyObject_CallOneArg(function, object);
+  Py_DECREF(function);
+  return text;
+}
+
+PyMethodDef methods[] = {
+    {"result", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(result)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "result($self, timeout=None)\n--\n\n"
+     "Wait for the answer and return it; `timeout` in seconds.\n\n"
+     "Returns None (write, release, ping, barrier), the ndarray (read) or a ComputeResult.\n"
+     "Raises the message's error, or TimeoutError (the request stays live). Callable many times,\n"
+     "from any thread. Ctrl-C ends the wait, not the work."},
+    {"exception", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(exception)),
+     METH_FASTCALL | METH_KEYWORDS,
+     "exception($self, timeout=None)\n--\n\nWait, and return the error or None."},
+    {"done", done, METH_NOARGS,
+     "done($self, /)\n--\n\nWhether the answer is in; takes what has arrived, never waits."},
+    {"_notify", notify, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr}};
+
+PyGetSetDef getset[] = {
+    {"request", get_request, nullptr, "Request number, as errors and traces show it.", nullptr},
+    {"grain", get_grain, nullptr, "The grain that was asked.", nullptr},
+    {"_state", get_state, nullptr, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(CompletionObject, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+
+PyType_Slot slots[] = {
+    {Py_tp_doc, const_cast<char*>("The answer to one message: result(), done(), await.")},
+    {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, getset},
+    {Py_tp_members, members},
+    {Py_tp_repr, reinterpret_cast<void*>(repr)},
+    {Py_am_await, reinterpret_cast<void*>(await)},
+    {0, nullptr}};
+
+PyType_Spec spec = {"gpures_lab.Completion", sizeof(CompletionObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+
+}  // namespace
+
+bool add_completion_type(PyObject* module) {
+  completion_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return completion_type && PyModule_AddObjectRef(module, "Completion",
+                                                  reinterpret_cast<PyObject*>(completion_type)) == 0;
+}
+
+}  // namespace gpures::python

@@ -1,0 +1,310 @@
+// KernelBase: what the ring needs of a kernel; from a call's types to a compiled version.
+#include <cstring>
+
+#include "host/kernel_registry.hpp"
+#include "python/objects.hpp"
+#include "structmember.h"
+
+namespace gpures::python {
+
+PyTypeObject* kernel_type = nullptr;
+
+namespace {
+
+// Parameter codes of a signature key: Python scalars are weak, NumPy scalars keep their dtype.
+enum ParamCode : u8 { kInt = 1, kFloat = 2, kBool = 3, kComplex = 4, kScalar = 16 };
+
+KernelObject* as(PyObject* self) { return reinterpret_cast<KernelObject*>(self); }
+
+u8 param_code(PyObject* value) {
+  if (PyFloat_CheckExact(value)) return kFloat;
+  if (PyLong_CheckExact(value)) return kInt;
+  if (PyBool_Check(value)) return kBool;
+  if (PyComplex_CheckExact(value)) return kComplex;
+  if (PyArray_IsScalar(value, Generic)) {
+    PyArray_Descr* dtype = PyArray_DescrFromScalar(value);
+    if (!dtype) {
+      PyErr_Clear();
+      return 0;
+    }
+    const u8 code = dtype_code(dtype);
+    Py_DECREF(dtype);
+    return code == 0xff ? 0 : u8(kScalar + code);
+  }
+  return 0;
+}
+
+u32 code_words(u8 code) {
+  return code == kComplex || code == kScalar + 12 ? 2 : 1;  // 12: complex128 (shared/dtype.hpp)
+}
+
+bool pack_plain(PyObject* value, u8 code, u64* words) {
+  words[0] = 0;
+  switch (code) {
+    case kFloat: {
+      const double number = PyFloat_AS_DOUBLE(value);
+      std::memcpy(words, &number, 8);
+      return true;
+    }
+    case kInt: {
+      const long long number = PyLong_AsLongLong(value);
+      if (number == -1 && PyErr_Occurred()) return false;
+      std::memcpy(words, &number, 8);
+      return true;
+    }
+    case kBool: words[0] = value == Py_True; return true;
+    case kComplex: {
+      const Py_complex number = PyComplex_AsCComplex(value);
+      std::memcpy(words, &number, 16);
+      return true;
+    }
+    default: PyArray_ScalarAsCtype(value, words); return true;
+  }
+}
+
+// A library kernel's parameter in the dtype that the arrays ask for: rare kinds go through NumPy.
+bool pack_as(PyObject* value, u8 code, u64* words) {
+  words[0] = 0;
+  if (code == 9 && PyFloat_CheckExact(value)) {  // float32
+    const float number = float(PyFloat_AS_DOUBLE(value));
+    std::memcpy(words, &number, 4);
+    return true;
+  }
+  if (code == 10 && PyFloat_CheckExact(value)) return pack_plain(value, kFloat, words);
+  PyObject* function = hook("pack_param");
+  if (!function) return false;
+  PyObject* bytes = PyObject_CallFunction(function, "Oi", value, int(code));
+  Py_DECREF(function);
+  if (!bytes) return false;
+  words[1 - (code_words(u8(kScalar + code)) == 1)] = 0;
+  std::memcpy(words, PyBytes_AS_STRING(bytes), size_t(PyBytes_GET_SIZE(bytes)));
+  Py_DECREF(bytes);
+  return true;
+}
+
+Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* param_codes,
+                       u32 param_count) {
+  unsigned long long address;
+  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs;
+  int indices, flags;
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!", &address, &owner, &PyTuple_Type, &order,
+                        &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
+                        &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs)) {
+    return nullptr;
+  }
+  auto* variant = new Variant{};
+  variant->key = key;
+  KernelEntry& entry = variant->entry;
+  entry.code = address;
+  entry.arrays = u8(PyTuple_GET_SIZE(order));
+  entry.indices = u8(indices);
+  entry.flags = u8(flags);
+  const auto number = [](PyObject* tuple, Py_ssize_t n) {
+    return u8(PyLong_AsLong(PyTuple_GET_ITEM(tuple, n)));
+  };
+  for (u32 a = 0; a < entry.arrays; ++a) {
+    variant->order[a] = number(order, a);
+    entry.array[a] = {number(item_bytes, a), number(rules, a), number(ndims, a),
+                      number(writes, a)};
+    if (entry.array[a].ndim > 1) entry.shape_words += entry.array[a].ndim;
+  }
+  for (u32 p = 0; p < param_count; ++p) {
+    const u8 pack = PyTuple_GET_SIZE(packs) ? number(packs, p) : u8(0);
+    variant->packs.push_back(pack);
+    entry.param_words = u8(entry.param_words +
+                           code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
+  }
+  if (PyErr_Occurred()) {
+    delete variant;
+    return nullptr;
+  }
+  variant->owner = Py_NewRef(owner);
+  variant->id = KernelRegistry::get().add(entry);
+  return variant;
+}
+
+}  // namespace
+
+KernelObject* kernel_of(PyObject* object) {
+  if (PyObject_TypeCheck(object, kernel_type)) return as(object);
+  static PyObject* by_name = nullptr;  // the library: dict of name → kernel
+  if (!by_name && !(by_name = hook("library"))) return nullptr;
+  PyObject* found = PyUnicode_Check(object) ? PyDict_GetItemWithError(by_name, object) : nullptr;
+  if (found && PyObject_TypeCheck(found, kernel_type)) return as(found);
+  if (!PyErr_Occurred()) raise_hook("unknown_kernel", "(O)", object);
+  return nullptr;
+}
+
+Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
+                      bool& cache_hit) {
+  static thread_local std::vector<u8> key;
+  key.clear();
+  const bool check = checked && checked != Py_None ? PyObject_IsTrue(checked) : kernel->checked;
+  key.push_back(u8(call.count));
+  key.push_back(u8(call.inputs));
+  key.push_back(check);
+  for (u32 a = 0; a < call.count; ++a) {
+    call.same[a] = u8(a);
+    for (u32 b = 0; b < a; ++b) {
+      if (call.arrays[b] == call.arrays[a]) {
+        call.same[a] = u8(b);
+        break;
+      }
+    }
+    key.push_back(call.arrays[a]->code);
+    key.push_back(call.arrays[a]->ndim);
+    key.push_back(call.same[a]);
+  }
+  const Py_ssize_t names = kernel->params ? PyTuple_GET_SIZE(kernel->params) : 0;
+  Py_ssize_t given = 0;
+  if (params && params != Py_None) {
+    if (!PyDict_Check(params)) {
+      raise_hook("bad_params", "(OO)", reinterpret_cast<PyObject*>(kernel), params);
+      return nullptr;
+    }
+    given = PyDict_GET_SIZE(params);
+  }
+  // Parameters of a Python kernel are what follows the arrays, so how many there are depends on
+  // how many arrays are bound: `params` holds all names after the indices, the first
+  // `call.count` of them stand for arrays.
+  const Py_ssize_t skip = kernel->fixed_params ? 0 : Py_ssize_t(call.count);
+  const Py_ssize_t wanted = names - skip;
+  if (given != wanted || wanted < 0) {
+    raise_hook("wrong_arguments", "(OIIO)", reinterpret_cast<PyObject*>(kernel), call.inputs,
+               call.count - call.inputs, params ? params : Py_None);
+    return nullptr;
+  }
+  PyObject* values[kMaxParamWords];
+  u8 codes[kMaxParamWords];
+  for (Py_ssize_t p = 0; p < wanted; ++p) {
+    PyObject* name = PyTuple_GET_ITEM(kernel->params, p + skip);
+    values[p] = PyDict_GetItemWithError(params, name);
+    codes[p] = values[p] ? param_code(values[p]) : u8(0);
+    if (!values[p] || codes[p] == 0) {
+      if (PyErr_Occurred()) return nullptr;
+      if (values[p]) {
+        raise_hook("bad_param", "(OOO)", reinterpret_cast<PyObject*>(kernel), name, values[p]);
+      } else {
+        raise_hook("wrong_arguments", "(OIIO)", reinterpret_cast<PyObject*>(kernel), call.inputs,
+                   call.count - call.inputs, params);
+      }
+      return nullptr;
+    }
+    if (!kernel->fixed_params) key.push_back(codes[p]);
+  }
+  Variant* variant = nullptr;
+  for (Variant* known : *kernel->variants) {
+    if (known->key == key) {
+      variant = known;
+      break;
+    }
+  }
+  cache_hit = variant != nullptr;
+  ++(variant ? kernel->hits : kernel->misses);
+  if (!variant) {
+    const std::vector<u8> own_key = key;  // compiling may run other calls on this thread
+    PyObject* arrays = PyTuple_New(call.count);
+    PyObject* same = PyTuple_New(call.count);
+    PyObject* kinds = PyTuple_New(wanted);
+    for (u32 a = 0; a < call.count; ++a) {
+      PyTuple_SET_ITEM(arrays, a, Py_NewRef(reinterpret_cast<PyObject*>(call.arrays[a])));
+      PyTuple_SET_ITEM(same, a, PyLong_FromLong(call.same[a]));
+    }
+    for (Py_ssize_t p = 0; p < wanted; ++p) PyTuple_SET_ITEM(kinds, p, Py_NewRef(values[p]));
+    PyObject* spec = PyObject_CallMethod(reinterpret_cast<PyObject*>(kernel), "_specialize",
+                                         "INNNO", call.inputs, arrays, same, kinds,
+                                         check ? Py_True : Py_False);
+    if (!spec) return nullptr;
+    variant = build_variant(spec, own_key, codes, u32(wanted));
+    Py_DECREF(spec);
+    if (!variant) return nullptr;
+    kernel->variants->push_back(variant);
+  }
+  call.param_words = 0;
+  for (Py_ssize_t p = 0; p < wanted; ++p) {
+    const u8 pack = variant->packs[size_t(p)];
+    u64* words = call.words + call.param_words;
+    if (call.param_words + 2 > kMaxParamWords) {
+      raise_hook("too_many", "(si)", "parameters", int(kMaxParamWords));
+      return nullptr;
+    }
+    if (!(pack ? pack_as(values[p], u8(pack - 1), words) : pack_plain(values[p], codes[p], words)))
+      return nullptr;
+    call.param_words += code_words(pack ? u8(kScalar + pack - 1) : codes[p]);
+  }
+  return variant;
+}
+
+namespace {
+
+PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
+  PyObject* object = type->tp_alloc(type, 0);
+  if (!object) return nullptr;
+  as(object)->variants = new std::vector<Variant*>;
+  as(object)->checked = true;
+  return object;
+}
+
+void forget(KernelObject* self) {
+  // A message under way may still name the id, so table entry and code stay for the process's
+  // life; `owner` keeps its reference.
+  for (Variant* variant : *self->variants) delete variant;
+  self->variants->clear();
+}
+
+void dealloc(PyObject* object) {
+  KernelObject* self = as(object);
+  if (self->weakrefs) PyObject_ClearWeakRefs(object);
+  PyTypeObject* type = Py_TYPE(object);
+  forget(self);
+  delete self->variants;
+  Py_XDECREF(self->name);
+  Py_XDECREF(self->params);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* bind(PyObject* object, PyObject* args) {
+  KernelObject* self = as(object);
+  PyObject *name, *params;
+  int checked, fixed;
+  if (!PyArg_ParseTuple(args, "UO!pp", &name, &PyTuple_Type, &params, &checked, &fixed)) {
+    return nullptr;
+  }
+  Py_XSETREF(self->name, Py_NewRef(name));
+  Py_XSETREF(self->params, Py_NewRef(params));
+  self->checked = checked;
+  self->fixed_params = fixed;
+  Py_RETURN_NONE;
+}
+
+PyObject* counts(PyObject* object, PyObject*) {
+  KernelObject* self = as(object);
+  return Py_BuildValue("{s:n,s:K,s:K}", "versions", Py_ssize_t(self->variants->size()), "hits",
+                       self->hits, "misses", self->misses);
+}
+
+PyMethodDef methods[] = {{"_bind_native", bind, METH_VARARGS, nullptr},
+                         {"_native_counts", counts, METH_NOARGS, nullptr},
+                         {nullptr, nullptr, 0, nullptr}};
+PyMemberDef members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(KernelObject, weakrefs), READONLY, nullptr},
+    {nullptr, 0, 0, 0, nullptr}};
+PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>("What the ring needs of a kernel.")},
+                       {Py_tp_new, reinterpret_cast<void*>(make)},
+                       {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+                       {Py_tp_methods, methods},
+                       {Py_tp_members, members},
+                       {0, nullptr}};
+PyType_Spec spec = {"gpures_lab._core._native.KernelBase", sizeof(KernelObject), 0,
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+
+}  // namespace
+
+bool add_kernel_type(PyObject* module) {
+  kernel_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  return kernel_type && PyModule_AddObjectRef(module, "KernelBase",
+                                              reinterpret_cast<PyObject*>(kernel_type)) == 0;
+}
+
+}  // namespace gpures::python

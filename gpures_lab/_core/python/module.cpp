@@ -1,0 +1,227 @@
+// The module `gpures_lab._core._native`: hot types, and nanobind for everything rare.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#define GPURES_IMPORTS_NUMPY
+#include "python/objects.hpp"
+
+#include "host/clock.hpp"
+#include "shared/dtype.hpp"
+
+namespace nb = nanobind;
+
+namespace gpures::python {
+
+namespace {
+
+int import_numpy() { return _import_array(); }
+
+struct EngineHandle {  // what Python holds; one reference
+  Engine* engine;
+  explicit EngineHandle(const EngineOptions& options) : engine(new Engine(options)) {}
+  EngineHandle(const EngineHandle&) = delete;
+  ~EngineHandle() { engine->release(); }
+};
+
+nb::bytes counts_of(const Histogram& histogram) {
+  return nb::bytes(histogram.counts.data(), sizeof(histogram.counts));
+}
+
+const char* state_name(EngineState state) {
+  constexpr const char* names[] = {"CREATED",  "STARTING",   "RUNNING", "PARKED",
+                                   "DRAINING", "TERMINATED", "FAILED"};
+  return names[int(state)];
+}
+
+nb::dict snapshot_of(EngineHandle& self) {
+  Snapshot s;
+  {
+    nb::gil_scoped_release release;
+    s = self.engine->snapshot();
+  }
+  nb::dict d;
+  d["pool_used_bytes"] = s.pool.used_bytes;
+  d["pool_idle_bytes"] = s.pool.idle_bytes;
+  d["pool_limit_bytes"] = s.pool.limit_bytes;
+  d["pool_high_water_bytes"] = s.pool.high_water_bytes;
+  d["pool_hits"] = s.pool.hits;
+  d["pool_misses"] = s.pool.misses;
+  d["pool_evictions"] = s.pool.evictions;
+  d["exported_blocks"] = s.pool.exported;
+  d["messages_posted"] = s.posted;
+  d["messages_processed"] = s.processed;
+  d["messages_failed"] = s.failed;
+  d["failures_unobserved"] = s.unseen;
+  d["messages_pending"] = s.pending;
+  d["messages_held"] = s.held;
+  d["allocations_active"] = s.allocations;
+  d["allocations_bytes"] = s.allocated_bytes;
+  d["grains_active"] = s.grains;
+  d["launches"] = s.launches;
+  d["parks"] = s.parks;
+  d["engine_state"] = state_name(s.state);
+  d["uptime_ns"] = s.uptime_ns;
+  d["now_ns"] = s.now_ns;
+  d["queue_sum_ns"] = s.queue.sum_ns;
+  d["queue_counts"] = counts_of(s.queue);
+  d["service_sum_ns"] = s.service.sum_ns;
+  d["service_counts"] = counts_of(s.service);
+  d["round_trip_sum_ns"] = s.round_trip.sum_ns;
+  d["round_trip_counts"] = counts_of(s.round_trip);
+  return d;
+}
+
+nb::list unseen_of(EngineHandle& self) {
+  nb::list list;
+  for (const UnseenFailure& failure : self.engine->take_unseen()) {
+    list.append(nb::make_tuple(failure.id, int(failure.opcode), int(failure.status),
+                               failure.grain));
+  }
+  return list;
+}
+
+nb::list trace_of(EngineHandle& self) {
+  nb::list list;
+  const TickScale& scale = TickScale::get();
+  for (const TraceRow& row : self.engine->take_trace()) {
+    list.append(nb::make_tuple(scale.to_ns(row.posted), scale.to_ns(row.taken),
+                               scale.to_ns(row.done), row.request, row.grain, row.kernel,
+                               int(row.opcode), int(row.status)));
+  }
+  return list;
+}
+
+// A NumPy array over the block itself. The capsule keeps block and engine.
+struct View {
+  Engine* engine;
+  u32 block;
+};
+
+nb::object view_of(nb::handle object) {
+  if (!PyObject_TypeCheck(object.ptr(), array_type)) throw nb::type_error("not a handle");
+  auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());
+  Engine* engine = array->grain->engine;
+  PyObject* shape = PyObject_GetAttrString(object.ptr(), "shape");
+  npy_intp dims[NPY_MAXDIMS];
+  const int ndim = int(PyTuple_GET_SIZE(shape));
+  for (int d = 0; d < ndim; ++d) dims[d] = PyLong_AsSsize_t(PyTuple_GET_ITEM(shape, d));
+  Py_DECREF(shape);
+  auto* view = new View{engine, array->block};
+  engine->retain();
+  engine->pool->hold_export(array->block);
+  nb::capsule owner(view, [](void* pointer) noexcept {
+    auto* held = static_cast<View*>(pointer);
+    if (!held->engine->forked()) held->engine->pool->drop_export(held->block);
+    held->engine->release();
+    delete held;
+  });
+  Py_INCREF(array->dtype);
+  PyObject* result = PyArray_NewFromDescr(&PyArray_Type, array->dtype, ndim, dims, nullptr,
+                                          engine->pool->base(array->block), NPY_ARRAY_CARRAY,
+                                          nullptr);
+  if (!result) throw nb::python_error();
+  PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(result), owner.release().ptr());
+  return nb::steal(result);
+}
+
+template <class Function>
+auto without_gil(Function function) {
+  return [function](EngineHandle& self) {
+    nb::gil_scoped_release release;
+    return function(*self.engine);
+  };
+}
+
+}  // namespace
+
+Engine* engine_of(PyObject* object) {
+  try {
+    return nb::cast<EngineHandle&>(nb::handle(object)).engine;
+  } catch (const nb::cast_error&) {
+    PyErr_SetString(PyExc_TypeError, "not an engine");
+    return nullptr;
+  }
+}
+
+u8 dtype_code(const PyArray_Descr* dtype) {
+  if (!PyArray_ISNBO(dtype->byteorder)) return 0xff;
+  const u64 bytes = u64(PyDataType_ELSIZE(dtype));
+  DType base;
+  switch (dtype->kind) {
+    case 'b': return u8(DType::kBool);
+    case 'i': base = DType::kInt8; break;
+    case 'u': base = DType::kUInt8; break;
+    case 'f':
+      return bytes == 4   ? u8(DType::kFloat32)
+             : bytes == 8 ? u8(DType::kFloat64)
+             : bytes == 2 ? u8(DType::kFloat16)
+                          : u8(0xff);
+    case 'c':
+      return bytes == 8 ? u8(DType::kComplex64) : bytes == 16 ? u8(DType::kComplex128) : u8(0xff);
+    default: return 0xff;
+  }
+  return u8(u8(base) + u8(__builtin_ctzll(bytes)));
+}
+
+}  // namespace gpures::python
+
+NB_MODULE(_native, m) {
+  using namespace gpures;
+  using namespace gpures::python;
+  if (import_numpy() < 0) throw nb::python_error();
+  if (!add_grain_type(m.ptr()) || !add_array_type(m.ptr()) || !add_completion_type(m.ptr()) ||
+      !add_kernel_type(m.ptr())) {
+    throw nb::python_error();
+  }
+  nb::class_<EngineHandle>(m, "Engine", "Rings, launches, keeper and pool of one device.")
+      .def(
+          "__init__",
+          [](EngineHandle* self, u64 slots, u64 linger_ns, u64 lease_ns, u32 max_rings, u64 spin_ns,
+             u64 pool_limit_bytes, u64 stall_ns) {
+            new (self) EngineHandle(EngineOptions{slots, linger_ns, lease_ns, max_rings, spin_ns,
+                                                  pool_limit_bytes, stall_ns});
+          },
+          nb::kw_only(), nb::arg("slots"), nb::arg("linger_ns"), nb::arg("lease_ns"),
+          nb::arg("max_rings"), nb::arg("spin_ns"), nb::arg("pool_limit_bytes"),
+          nb::arg("stall_ns"))
+      .def("snapshot", &snapshot_of)
+      .def("take_unseen", &unseen_of)
+      .def("start_trace", [](EngineHandle& self, u64 rows) { self.engine->start_trace(rows); })
+      .def("take_trace", &trace_of)
+      .def("park", without_gil([](Engine& engine) { engine.park(); }))
+      .def("begin_quiesced", without_gil([](Engine& engine) { engine.begin_quiesced(); }))
+      .def("end_quiesced", without_gil([](Engine& engine) { engine.end_quiesced(); }))
+      .def(
+          "close",
+          [](EngineHandle& self, u64 drain_ns) {
+            nb::gil_scoped_release release;
+            return self.engine->close(drain_ns);
+          },
+          nb::arg("drain_ns"))
+      .def_prop_ro("state",
+                   [](EngineHandle& self) { return state_name(self.engine->state()); })
+      .def_prop_ro("forked", [](EngineHandle& self) { return self.engine->forked(); })
+      .def("record_evictions",
+           [](EngineHandle& self, bool on) { self.engine->pool->record_evictions(on); })
+      .def("take_evictions", [](EngineHandle& self) { return self.engine->pool->take_evictions(); })
+      .def("drain_objects", [](EngineHandle& self) { drain_graveyard(*self.engine); });
+  m.def("view_of", &view_of, nb::arg("handle"),
+        "NumPy array over the allocation's block; keeps the block rented while it lives.");
+  m.def("block_of", [](nb::handle object) {
+    return reinterpret_cast<ResidentArrayObject*>(object.ptr())->block;
+  });
+  m.def("class_bytes", &class_bytes, nb::arg("bytes"),
+        "Bytes of the block that serves a request of `bytes`.");
+  nb::list dtypes;
+  for (const DTypeInfo& info : kDTypes) dtypes.append(nb::str(info.name));
+  m.attr("dtype_names") = nb::tuple(dtypes);
+  m.attr("max_arrays") = kMaxArrays;
+  nb::dict flags;
+  flags["map"] = int(kKernelMap);
+  flags["reduction"] = int(kKernelReduction);
+  flags["whole"] = int(kKernelWhole);
+  flags["may_fault"] = int(kKernelMayFault);
+  flags["user"] = int(kKernelUser);
+  m.attr("kernel_flags") = flags;
+}

@@ -1,0 +1,154 @@
+// The hot Python types: GrainBase, ResidentArray, Completion, KernelBase.
+//
+// Written against the CPython and NumPy C APIs: nanobind's keyword dispatch and instance registry
+// cost more than the message itself. Everything rare is nanobind's (module.cpp) or Python's
+// (hooks: functions of gpures_lab that build errors, cast data, await).
+#pragma once
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+#define NPY_TARGET_VERSION NPY_2_0_API_VERSION
+#define PY_ARRAY_UNIQUE_SYMBOL gpures_numpy
+#ifndef GPURES_IMPORTS_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+#include <numpy/arrayscalars.h>
+
+#include <vector>
+
+#include "host/engine.hpp"
+#include "shared/kernel_abi.hpp"
+
+namespace gpures::python {
+
+// DType code of a NumPy descriptor: the numbers of shared/dtype.hpp; 0xff where there is none.
+u8 dtype_code(const PyArray_Descr* dtype);
+
+struct ResidentArrayObject;
+
+struct GrainObject {
+  PyObject_HEAD
+  Grain* core;
+  Engine* engine;           // one reference
+  PyObject* manager;        // keeps the manager alive; cleared by close
+  PyObject* key;            // str
+  PyArray_Descr* dtype;     // default for allocate()
+  ResidentArrayObject* first;  // live allocations, newest first (not owned)
+  u64 ordinals;             // for the names a0, a1, …
+  u64 full_wait_ns;
+  unsigned long borrower;   // thread inside `with grain.borrow()`, 0 = none
+  PyObject* weakrefs;
+};
+
+struct ResidentArrayObject {
+  PyObject_HEAD
+  GrainObject* grain;
+  PyArray_Descr* dtype;
+  PyObject* shape;          // tuple, or null for (size,) until somebody asks
+  PyObject* name;           // str, or null for a<ordinal>
+  u64 handle;
+  i64 size;                 // elements
+  u64 nbytes;
+  u64 ordinal;
+  ResidentArrayObject *newer, *older;
+  PyObject* weakrefs;
+  u32 block;
+  u8 code;                  // dtype_code(dtype)
+  u8 ndim;
+  u8 arena;                 // 0 device, 1 pinned
+  bool live;
+};
+
+struct Variant {
+  std::vector<u8> key;
+  KernelEntry entry;
+  u32 id;
+  u8 order[kMaxArrays];     // binding position of each compiled array
+  std::vector<u8> packs;    // of each parameter: 0 = as given, else 1 + dtype code
+  PyObject* owner;
+};
+
+struct KernelObject {
+  PyObject_HEAD
+  PyObject* name;
+  PyObject* params;         // tuple of interned names; null until bound
+  std::vector<Variant*>* variants;
+  u64 hits, misses;
+  bool checked;             // default of compute(checked=None)
+  bool fixed_params;        // library: the parameters' dtypes follow from the arrays
+  PyObject* weakrefs;
+};
+
+enum class Outcome : u8 { kNone, kValue, kCompute };
+
+struct CompletionObject {
+  PyObject_HEAD
+  Request* request;         // one reference
+  GrainObject* grain;
+  PyObject* value;          // kValue: the array; kCompute: the kernel
+  Outcome outcome;
+  bool cache_hit;
+  PyObject* weakrefs;
+};
+
+extern PyTypeObject* grain_type;
+extern PyTypeObject* array_type;
+extern PyTypeObject* completion_type;
+extern PyTypeObject* kernel_type;
+
+// Registers the types in the module; each in its own file.
+bool add_grain_type(PyObject* module);
+bool add_array_type(PyObject* module);
+bool add_completion_type(PyObject* module);
+bool add_kernel_type(PyObject* module);
+
+// Python functions of gpures_lab, set once by gpures_lab.ring.hooks.
+PyObject* hook(const char* name);
+// Calls a hook that returns an exception and raises it. Always returns null.
+PyObject* raise_hook(const char* name, const char* format, ...);
+
+// Engine of a nanobind `Engine` object, borrowed; null with an error set.
+Engine* engine_of(PyObject* object);
+
+PyObject* make_completion(GrainObject* grain, Request* request, Outcome outcome,
+                          PyObject* value_stolen, bool cache_hit = false);
+// Posts, waiting up to full_wait for room without the GIL. False: an exception is set.
+bool post_or_raise(GrainObject* grain, Outgoing& message);
+bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle);
+// Checks that the array is live and this grain's. False: an exception is set.
+bool check_array(GrainObject* grain, PyObject* object);
+// False with RingClosed set when the engine is another process's, or the grain was closed.
+bool check_open(GrainObject* grain);
+void drain_graveyard(Engine& engine);
+
+// Finds or compiles the version of `kernel` for this call.
+struct Call {
+  ResidentArrayObject* arrays[kMaxArrays];
+  u8 same[kMaxArrays];
+  u32 count = 0, inputs = 0;
+  u64 words[kMaxParamWords];
+  u32 param_words = 0;
+};
+Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
+                      bool& cache_hit);
+KernelObject* kernel_of(PyObject* object);  // borrowed; null with UnknownKernel set
+
+// Element range of a transfer, and its messages.
+PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* data,
+                      PyObject* offset);
+PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* count,
+                     PyObject* offset, PyObject* out);
+PyObject* grain_release(GrainObject* grain, ResidentArrayObject* array);
+// From a destructor: never waits, never raises.
+void release_quietly(ResidentArrayObject* array);
+
+// Keyword arguments of a METH_FASTCALL | METH_KEYWORDS method into `slots`, by position or name.
+// Missing ones stay null. False: TypeError is set.
+bool parse(const char* method, PyObject* const* args, Py_ssize_t count, PyObject* names,
+           const char* const* keywords, int keyword_count, int required, int positional,
+           PyObject** slots);
+
+}  // namespace gpures::python
