@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
     from nbformat import NotebookNode
 
 __all__ = ["main"]
@@ -45,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CannotRun as error:
         print(f"gpures-lab: {error}", file=sys.stderr)
         return COULD_NOT_RUN
+    except BrokenPipeError:
+        # `gpures-lab status | head`: the reader has seen enough. Python would complain once more
+        # when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_ANSWER
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -102,6 +110,7 @@ def _status(options: argparse.Namespace) -> int:
 
 def _demo(_options: argparse.Namespace) -> int:
     try:
+        import ipykernel.kernelspec  # noqa: F401 - only whether it is there
         import nbclient.exceptions
         import nbformat
     except ModuleNotFoundError as error:
@@ -113,14 +122,17 @@ def _demo(_options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="gpures_lab-demo-") as folder:
         client = nbclient.NotebookClient(
             notebook,
+            km=_kernel_of_this_python(Path(folder)),
             timeout=_CELL_TIMEOUT_S,
-            kernel_name="python3",
             resources={"metadata": {"path": folder}},
+            # Not a word about transports between the figures; errors are still shown.
+            extra_arguments=["--log-level=ERROR"],
         )
         try:
-            client.execute(env=_demo_environment(Path(folder)))
+            # cleanup_kc: nbclient would leave a kernel that it did not make itself running.
+            client.execute(env=_demo_environment(Path(folder)), cleanup_kc=True)
         except nbclient.exceptions.CellExecutionError as error:
-            print(f"gpures-lab: {_QUICKSTART} failed\n{error}", file=sys.stderr)
+            print(f"gpures-lab: {_QUICKSTART} failed\n{_plain(str(error))}", file=sys.stderr)
             return BAD_ANSWER
         except nbclient.exceptions.CellTimeoutError as error:
             print(
@@ -144,11 +156,28 @@ def _demo(_options: argparse.Namespace) -> int:
     return OK
 
 
+def _kernel_of_this_python(folder: Path) -> AsyncKernelManager:
+    """A manager for this Python's kernel, whatever the user has registered as ``python3``."""
+    from ipykernel.kernelspec import write_kernel_spec
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    specs = folder / "kernels"
+    write_kernel_spec(str(specs / "python3"))
+    return AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False),
+    )
+
+
 def _demo_environment(folder: Path) -> dict[str, str]:
     """The kernel's environment: checkpoints go where the demo's other files go."""
-    import os
-
     return {**os.environ, "GPURES_STATE_DIR": str(folder / "state")}
+
+
+def _plain(text: str) -> str:
+    """``text``, without its colours where they would land in a file."""
+    return text if sys.stderr.isatty() else re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def _figures(notebook: NotebookNode) -> dict[str, str] | None:

@@ -18,15 +18,8 @@ NOT_MEASURED: Final = "–"
 
 
 def bytes_text(value: int) -> str:
-    """Return ``512 B``, ``449.2 KiB``, ``1.50 GiB``: three or four digits that matter."""
-    if value < 1024:
-        return f"{value} B"
-    size = float(value)
-    for unit in ("KiB", "MiB", "GiB", "TiB"):
-        size /= 1024
-        if size < 1024 or unit == "TiB":
-            break
-    return f"{size:.2f} {unit}" if size < 10 else f"{size:.1f} {unit}"
+    """Return ``512 B``, ``449.2 KiB``, ``1.50 GiB``."""
+    return f"{value} B" if value < 1024 else _scaled(value, 1024, ("KiB", "MiB", "GiB", "TiB"))
 
 
 def count_text(value: int) -> str:
@@ -50,22 +43,27 @@ def latency_text(value_ns: float | None) -> str:
     """Return ``85 ns``, ``1.20 µs``, ``35.0 ms``, ``2.00 s``."""
     if value_ns is None:
         return NOT_MEASURED
-    if value_ns < 1000:
+    if value_ns < 999.5:  # 999.9 would round to 1000 ns
         return f"{value_ns:.0f} ns"
-    value = value_ns
-    for unit in ("µs", "ms", "s"):
-        value /= 1000
-        if value < 1000 or unit == "s":
-            break
-    return f"{value:.2f} {unit}" if value < 10 else f"{value:.1f} {unit}"
+    return _scaled(value_ns, 1000, ("µs", "ms", "s"))
 
 
 def duration_text(value_s: float) -> str:
     """Return ``12.3 s``, ``5 min 07 s``, ``3 h 05 min``."""
-    if value_s < 60:
+    if value_s < 59.95:
         return f"{value_s:.1f} s"
-    minutes, seconds = divmod(int(value_s), 60)
+    minutes, seconds = divmod(round(value_s), 60)
     if minutes < 60:
         return f"{minutes} min {seconds:02} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours:,} h {minutes:02} min"
+
+
+def _scaled(value: float, base: int, units: tuple[str, ...]) -> str:
+    """``value`` in the first of the growing ``units`` in which it prints as less than ``base``."""
+    step = 0
+    value /= base
+    while value >= base - 0.05 and step + 1 < len(units):  # 1023.96 would print as 1024.0
+        value /= base
+        step += 1
+    return f"{value:.2f} {units[step]}" if value < 9.995 else f"{value:.1f} {units[step]}"
