@@ -1,0 +1,224 @@
+"""The ``gpures-lab`` command: ``status``, ``demo``, ``tutorials``.
+
+Exit codes: 0 all well · 1 it ran and the answer is bad (a cell failed, the native module is
+missing) · 2 it could not run (bad arguments, a missing extra, files in the way).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import AsyncKernelManager
+    from nbformat import NotebookNode
+
+__all__ = ["main"]
+
+OK: Final = 0
+BAD_ANSWER: Final = 1
+COULD_NOT_RUN: Final = 2
+
+FIGURES: Final = "application/vnd.gpures.figures+json"
+"""MIME type under which the quickstart's last cell leaves its figures: report, driver, loop."""
+
+_QUICKSTART: Final = "01_quickstart.ipynb"
+_CELL_TIMEOUT_S: Final = 120
+_EXIT_CODES: Final = "exit codes: 0 all well; 1 it ran and the answer is bad; 2 it could not run"
+
+
+class CannotRun(Exception):
+    """The command could not do its work; the text says why and what cures it."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return run(options)
+    except CannotRun as error:
+        print(f"gpures-lab: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except BrokenPipeError:
+        # `gpures-lab status | head`: the reader has seen enough. Python would complain once more
+        # when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BAD_ANSWER
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gpures-lab",
+        description="GPU-resident grains for Jupyter.",
+        epilog=_EXIT_CODES,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace], int], summary: str, examples: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"examples:\n{examples}\n\n{_EXIT_CODES}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.set_defaults(run=run)
+        return command
+
+    status = add(
+        "status",
+        _status,
+        "say what works on this machine, what is missing, and the cure",
+        "  gpures-lab status\n  gpures-lab status --json",
+    )
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    add(
+        "demo",
+        _demo,
+        "run the quickstart notebook headless and print its figures",
+        "  gpures-lab demo",
+    )
+    tutorials = add(
+        "tutorials",
+        _tutorials,
+        "copy the tutorial notebooks into a folder",
+        "  gpures-lab tutorials my-notebooks\n  gpures-lab tutorials . --force",
+    )
+    tutorials.add_argument("dir", metavar="DIR", type=Path, help="made if it does not exist")
+    tutorials.add_argument("--force", action="store_true", help="overwrite files of the same name")
+    return parser
+
+
+def _status(options: argparse.Namespace) -> int:
+    from gpures_lab.diagnosis import status
+
+    found = status()
+    print(json.dumps(found.to_json(), indent=2) if options.json else repr(found))
+    return OK if found.usable else BAD_ANSWER
+
+
+def _demo(_options: argparse.Namespace) -> int:
+    try:
+        import ipykernel.kernelspec  # noqa: F401 - only whether it is there
+        import nbclient.exceptions
+        import nbformat
+    except ModuleNotFoundError as error:
+        raise CannotRun(
+            f"demo needs {error.name}: pip install 'gpures_lab[jupyter,tutorials]'"
+        ) from error
+    notebook = nbformat.read(_notebooks() / _QUICKSTART, as_version=4)  # type: ignore[no-untyped-call]
+    # A folder of its own: the notebook writes checkpoints and must not find the last run's.
+    with tempfile.TemporaryDirectory(prefix="gpures_lab-demo-") as folder:
+        client = nbclient.NotebookClient(
+            notebook,
+            km=_kernel_of_this_python(Path(folder)),
+            timeout=_CELL_TIMEOUT_S,
+            resources={"metadata": {"path": folder}},
+            # Not a word about transports between the figures; errors are still shown.
+            extra_arguments=["--log-level=ERROR"],
+        )
+        try:
+            # cleanup_kc: nbclient would leave a kernel that it did not make itself running.
+            client.execute(env=_demo_environment(Path(folder)), cleanup_kc=True)
+        except nbclient.exceptions.CellExecutionError as error:
+            print(f"gpures-lab: {_QUICKSTART} failed\n{_plain(str(error))}", file=sys.stderr)
+            return BAD_ANSWER
+        except nbclient.exceptions.CellTimeoutError as error:
+            print(
+                f"gpures-lab: a cell of {_QUICKSTART} ran for more than {_CELL_TIMEOUT_S} s\n"
+                f"{error}",
+                file=sys.stderr,
+            )
+            return BAD_ANSWER
+    figures = _figures(notebook)
+    if figures is None:
+        print(
+            f"gpures-lab: {_QUICKSTART} ran, but none of its cells left its figures ({FIGURES})",
+            file=sys.stderr,
+        )
+        return BAD_ANSWER
+    print(figures["report"])
+    print()
+    print(figures["driver"])
+    print(figures["loop"])
+    print(f"open notebooks/{_QUICKSTART} with: make lab")
+    return OK
+
+
+def _kernel_of_this_python(folder: Path) -> AsyncKernelManager:
+    """A manager for this Python's kernel, whatever the user has registered as ``python3``."""
+    from ipykernel.kernelspec import write_kernel_spec
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+
+    specs = folder / "kernels"
+    write_kernel_spec(str(specs / "python3"))
+    return AsyncKernelManager(
+        kernel_name="python3",
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs)], ensure_native_kernel=False),
+    )
+
+
+def _demo_environment(folder: Path) -> dict[str, str]:
+    """The kernel's environment: checkpoints go where the demo's other files go."""
+    return {**os.environ, "GPURES_STATE_DIR": str(folder / "state")}
+
+
+def _plain(text: str) -> str:
+    """``text``, without its colours where they would land in a file."""
+    return text if sys.stderr.isatty() else re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def _figures(notebook: NotebookNode) -> dict[str, str] | None:
+    """What the last cell that leaves figures left."""
+    for cell in reversed(notebook.cells):
+        for output in reversed(cell.get("outputs", ())):
+            data = output.get("data", {}).get(FIGURES)
+            if isinstance(data, Mapping) and {"report", "driver", "loop"} <= data.keys():
+                return {name: str(value) for name, value in data.items()}
+    return None
+
+
+def _tutorials(options: argparse.Namespace) -> int:
+    target: Path = options.dir
+    files = [
+        file
+        for file in sorted(_notebooks().iterdir())
+        if file.is_file() and not file.name.startswith(".")
+    ]
+    in_the_way = [file.name for file in files if (target / file.name).exists()]
+    if in_the_way and not options.force:
+        raise CannotRun(
+            f"{target} already holds {', '.join(in_the_way)}; nothing was copied. "
+            "Choose another folder, or overwrite with --force"
+        )
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            shutil.copyfile(file, target / file.name)
+            print(target / file.name)
+    except OSError as error:
+        raise CannotRun(f"cannot write to {target}: {error.strerror}") from error
+    return OK
+
+
+def _notebooks() -> Path:
+    """Where the notebooks are: inside an installed package, beside it in a clone."""
+    package = Path(__file__).parent
+    for place in (package / "tutorials", package.parent / "notebooks"):
+        if (place / _QUICKSTART).is_file():
+            return place
+    raise CannotRun(
+        "the tutorial notebooks are missing from this installation; reinstall gpures_lab"
+    )

@@ -1,0 +1,72 @@
+"""What every test shares: machines without a GPU or a browser, and folders of the tests' own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+from gpures_lab import environment
+from gpures_lab.drivers import choose
+from gpures_lab.errors import DriverUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+# No deadline: a slow machine is no bug. The failing example is printed, to be replayed.
+settings.register_profile("gpures", deadline=None, print_blob=True)
+settings.load_profile("gpures")
+
+
+def why_no_gpu() -> str | None:
+    """Why GPU tests cannot run here; ``None`` if they can."""
+    try:
+        choose("cuda")
+    except DriverUnavailable as error:
+        return str(error)
+    return None
+
+
+def why_no_browser() -> str | None:
+    """Why browser tests cannot run here; ``None`` if they can."""
+    if any(shutil.which(name) for name in CHROMIUM):
+        return None
+    return f"no Chromium found (looked for {', '.join(CHROMIUM)}); install the package chromium"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what cannot run here, with the reason, or fail where it must run."""
+    if item.get_closest_marker("gpu"):
+        _skip_or_fail(why_no_gpu(), required=environment.require_gpu())
+    if item.get_closest_marker("browser"):
+        _skip_or_fail(why_no_browser(), required=environment.require_browser())
+
+
+def _skip_or_fail(reason: str | None, *, required: bool) -> None:
+    if reason is None:
+        return
+    if required:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def folders_of_our_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's kernel cache and checkpoints out of the tests, and the tests out of them."""
+    folders = {
+        "GPURES_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
+        "GPURES_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+    }
+    before = {name: os.environ.get(name) for name in folders}
+    os.environ.update(folders)
+    yield
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
