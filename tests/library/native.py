@@ -1,4 +1,4 @@
-"""The library as a shared object behind ctypes: build it, read its rows, call them as the ring does.
+"""The library as a shared object behind ctypes: build it, read its rows, call them.
 
 A call goes through the kernel ABI exactly as the serve loop makes it: distinct arrays in compiled
 order, parameters packed in 8-byte words, slices of the index unless the row wants the whole range.
@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,14 @@ from gpures_lab.kernels.catalogue import LibraryRow
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "gpures_lab" / "_core"
 SHIM = Path(__file__).with_name("shim.cpp")
-FLAGS = ("-std=c++20", "-O3", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-Wall")
+# No flag here changes a value: without errno and exception flags, more loops vectorize.
+MATH = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
+WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+FLAGS = ("-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", *MATH, *WARNINGS)
 FAULT_WORDS = 8
 ISA_NAMES = ("baseline", "avx2", "avx512")
 
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 
 class Entry(ctypes.Structure):

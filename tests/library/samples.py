@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .native import Array
@@ -52,7 +54,7 @@ def mixed(dtype: str, size: int, seed: int) -> Array:
 def slices_of(size: int) -> list[tuple[int, int]]:
     """Uneven slices that cover the range once: an odd start, then blocks of 1,000."""
     edges = sorted({0, min(3, size), *range(min(3, size), size, 1000), size})
-    return list(zip(edges[:-1], edges[1:], strict=True)) or [(0, 0)]
+    return list(pairwise(edges)) or [(0, 0)]
 
 
 def assert_same_bits(got: Array, expected: Array, what: object) -> None:

@@ -8,7 +8,9 @@ import pytest
 from .native import Array, Library
 from .samples import SIZES, assert_same_bits, mixed, slices_of, specials
 
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::RuntimeWarning", "ignore::numpy.exceptions.ComplexWarning"
+)
 
 
 def edges(dtype: str) -> Array:

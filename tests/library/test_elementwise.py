@@ -1,8 +1,10 @@
-"""Elementwise kernels equal NumPy bit for bit: every dtype, alias pattern, size, instruction set."""
+"""Elementwise kernels equal NumPy bit for bit: all dtypes, patterns, sizes, instruction sets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,9 +21,7 @@ def distinct(native: NativeRow, size: int) -> list[Array]:
     """One array a distinct handle, longer than the range, outputs included."""
     row = native.row
     return [
-        mixed(row.dtypes[p], size + GUARD, seed=p)
-        for p, first in enumerate(row.same)
-        if p == first
+        mixed(row.dtypes[p], size + GUARD, seed=p) for p, first in enumerate(row.same) if p == first
     ]
 
 
@@ -103,10 +103,8 @@ def test_saxpy_rounds_twice_as_numpy_does(library: Library, size: int) -> None:
 
 def exact_fma(x: Array, y: Array, w: Array) -> Array:
     """One rounding, in rational arithmetic; NumPy has no fma."""
-    from fractions import Fraction
-
     plain = x * y + w
-    result = plain.copy()
+    result: Array = plain.copy()
     for i in np.flatnonzero(np.isfinite(x) & np.isfinite(y) & np.isfinite(w)):
         exact = Fraction(float(x[i])) * Fraction(float(y[i])) + Fraction(float(w[i]))
         if exact != 0:
@@ -116,10 +114,8 @@ def exact_fma(x: Array, y: Array, w: Array) -> Array:
     return result
 
 
-def round_fraction(value: object, dtype: np.dtype[np.generic]) -> object:
-    from fractions import Fraction
-
-    assert isinstance(value, Fraction)
+def round_fraction(value: Fraction, dtype: np.dtype[Any]) -> float:
+    """The nearest float of `dtype`, ties to even, subnormals and overflow included."""
     info = np.finfo(dtype)
     magnitude = abs(value)
     exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()
@@ -129,7 +125,7 @@ def round_fraction(value: object, dtype: np.dtype[np.generic]) -> object:
     unit = Fraction(2) ** (exponent - int(info.nmant))
     rounded = round(magnitude / unit) * unit  # round() of a Fraction is half to even
     if rounded >= Fraction(2) ** int(info.maxexp):
-        return np.copysign(np.inf, float(np.sign(value.numerator)))
+        return np.inf if value > 0 else -np.inf
     return float(rounded if value > 0 else -rounded)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,6 @@ def reduce(native: NativeRow, *inputs: Array) -> tuple[Array, list[int]]:
     """Run over slices; the output has a poisoned neighbour that must stay."""
     row = native.row
     x = inputs[0]
-    distinct = [a.copy() for a, p in zip(inputs, row.same, strict=False) if row.same[p] == p]
     distinct = [inputs[p].copy() for p in range(row.inputs) if row.same[p] == p]
     place = row.same[row.inputs]
     if place == row.inputs:
@@ -134,7 +135,7 @@ def test_extreme_of_nothing_is_reported(library: Library, name: str) -> None:
             assert z[0] == 1
 
 
-def pairwise(terms: Array) -> Array:
+def pairwise(terms: Array) -> Any:
     """NumPy's own pairwise order over the products."""
     return np.sum(terms)
 

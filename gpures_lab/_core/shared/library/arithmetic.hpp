@@ -5,8 +5,13 @@
 
 namespace gpures::library {
 
+#if GPURES_DEVICE_COMPILE
+GPURES_OP float fused(float x, float y, float w) { return __fmaf_rn(x, y, w); }
+GPURES_OP double fused(double x, double y, double w) { return __fma_rn(x, y, w); }
+#else
 GPURES_OP float fused(float x, float y, float w) { return __builtin_fmaf(x, y, w); }
 GPURES_OP double fused(double x, double y, double w) { return __builtin_fma(x, y, w); }
+#endif
 
 // uint8 and uint16 would be promoted to int, whose product can overflow: go through uint32.
 template <class T>

@@ -28,7 +28,11 @@ struct Call {
 template <class T>
 GPURES_OP T load_param(const u64* params, int word) {
   T value;
+#if GPURES_DEVICE_COMPILE
+  memcpy(&value, params + word, sizeof(T));
+#else
   __builtin_memcpy(&value, params + word, sizeof(T));
+#endif
   return value;
 }
 

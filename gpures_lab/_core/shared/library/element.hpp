@@ -92,6 +92,11 @@ struct Bytes16 {
 template <class T>
 using Storage = Select<sizeof(T) == 16, Bytes16, UnsignedOf<sizeof(T)>>;
 
+template <class To, class From>
+GPURES_OP constexpr To bits_as(From from) {
+  return __builtin_bit_cast(To, from);
+}
+
 // The real part's type; the type itself where it is not complex.
 template <class T>
 struct RealOf {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include "elementwise.hpp"
-#include "half.hpp"
 
 namespace gpures::library {
 
@@ -21,7 +20,7 @@ inline constexpr T kHighestKey = static_cast<T>(~static_cast<UnsignedOf<sizeof(T
 // A negative float's bits grow with its magnitude: turn all but the sign. Its own inverse.
 template <class Key>
 GPURES_OP Key turn(Key bits) {
-  return bits < 0 ? static_cast<Key>(bits ^ kHighestKey<Key>) : bits;
+  return static_cast<Key>(bits ^ ((bits >> (8 * sizeof(Key) - 1)) & kHighestKey<Key>));
 }
 
 struct Lowest {
@@ -45,8 +44,12 @@ struct Highest {
 template <class Order, class T>
 GPURES_OP KeyOf<T> to_key(T x) {
   if constexpr (kIsReal<T>) {
+    // In integers and without a branch: GCC vectorizes no other form of this reduction.
     using Key = KeyOf<T>;
-    return x != x ? Order::template kNaN<Key> : turn(bits_as<Key>(x));
+    constexpr Key infinity = static_cast<Key>(sizeof(T) == 4 ? 0x7f800000 : 0x7ff0000000000000);
+    const Key bits = bits_as<Key>(x);
+    const Key nan = (infinity - (bits & kHighestKey<Key>)) >> (8 * sizeof(Key) - 1);  // 0 or -1
+    return (turn(bits) & ~nan) | (Order::template kNaN<Key> & nan);
   } else if constexpr (kSameType<T, Bool>) {
     return static_cast<u8>(x.byte != 0);
   } else {

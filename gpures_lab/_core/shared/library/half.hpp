@@ -5,14 +5,6 @@
 
 namespace gpures::library {
 
-template <class To, class From>
-GPURES_OP To bits_as(From from) {
-  static_assert(sizeof(To) == sizeof(From));
-  To to;
-  __builtin_memcpy(&to, &from, sizeof(To));
-  return to;
-}
-
 GPURES_OP float half_to_float(Half half) {
   const u32 sign = static_cast<u32>(half.bits & 0x8000u) << 16;
   const u32 magnitude = static_cast<u32>(half.bits & 0x7fffu) << 13;
