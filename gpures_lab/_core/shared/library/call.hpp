@@ -1,0 +1,62 @@
+// What every library kernel is built from: the inlining macro and one call's arguments.
+#pragma once
+
+#include "../base.hpp"
+
+// The host builds each kernel for several instruction sets from one body; a body that is not
+// inlined into its entry point would stay at the baseline set.
+#if GPURES_DEVICE_COMPILE
+#define GPURES_OP GPURES_HD
+#else
+#define GPURES_OP inline __attribute__((always_inline))
+#endif
+
+namespace gpures::library {
+
+// The arguments of gpures_kernel (kernel_abi.hpp), together.
+struct Call {
+  void* const* data;
+  const i64* sizes;
+  const i64* shapes;
+  const u64* params;
+  const i64* space;
+  i64 begin, end;
+  i64* fault;
+};
+
+// The parameter that starts at `word`, packed as a NumPy scalar: its own bytes, low address first.
+template <class T>
+GPURES_OP T load_param(const u64* params, int word) {
+  T value;
+#if GPURES_DEVICE_COMPILE
+  memcpy(&value, params + word, sizeof(T));
+#else
+  __builtin_memcpy(&value, params + word, sizeof(T));
+#endif
+  return value;
+}
+
+// Reports the first access that was skipped; later ones leave it as it is.
+GPURES_OP void report_fault(i64* fault, i64 array, i64 axis, i64 index, i64 extent) {
+  if (fault[0] != 0) return;
+  fault[0] = 1;
+  fault[1] = array;
+  fault[2] = axis;
+  fault[3] = index;
+  fault[4] = extent;
+}
+
+// Visits [begin, end), each index independent of the others. The pragmas say so: without them
+// the vectorizer guards every loop with an overlap test. Distinct arrays never overlap, and equal
+// handles are one pointer.
+template <class Index>
+GPURES_OP void for_each_index(const Index& index, i64 begin, i64 end) {
+#if defined(__clang__) && !GPURES_DEVICE_COMPILE
+#pragma clang loop vectorize(assume_safety) interleave(enable)
+#elif defined(__GNUC__) && !GPURES_DEVICE_COMPILE
+#pragma GCC ivdep
+#endif
+  for (i64 i = begin; i < end; ++i) index(i);
+}
+
+}  // namespace gpures::library
