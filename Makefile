@@ -42,6 +42,7 @@ test: lint native-tests pytest notebooks
 
 lint: $(STAMPS)/lint $(STAMPS)/test-$(or $(CUDA),host)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # The engine without Python: as it ships, then under the sanitizers.
