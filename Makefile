@@ -65,7 +65,7 @@ clean:
 
 comma := ,
 # $(1) folder, $(2) sanitizers
-native_tests = set -e; \
+native_tests = set -e; mkdir -p build; \
   echo "native tests: $(1)"; \
   cmake -S gpures_lab/_core -B build/native-tests/$(1) -G Ninja -DGPURES_MODULE=OFF \
     -DGPURES_NATIVE_TESTS=ON -DGPURES_SANITIZE=$(2) > build/native-tests-$(1).log \
@@ -92,7 +92,7 @@ for extra in sys.argv[1:]:
 print("\n".join(wanted))
 endef
 export requirements
-install = @mkdir -p $(STAMPS) build && \
+install = @mkdir -p $(STAMPS) && \
   $(BIN)/python -c "$$requirements" $(1) > $(STAMPS)/requirements.txt && \
   echo "installing: $(1)" && \
   $(BIN)/python -m pip install --quiet -r $(STAMPS)/requirements.txt && touch $@
