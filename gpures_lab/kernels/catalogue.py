@@ -149,9 +149,10 @@ class Catalogue:
         kernel = self._names.get(name)
         if kernel is not None:
             return kernel
-        folded = {known.casefold(): known for known in self._names}
-        wanted = name if "/" in name else f"kernels/{name}"
-        near = [folded[hit] for hit in difflib.get_close_matches(wanted.casefold(), folded, n=3)]
+        # Without the common folder, which would make any two names look alike.
+        folded = {known.rpartition("/")[2].casefold(): known for known in self._names}
+        wanted = name.rpartition("/")[2].casefold()
+        near = [folded[hit] for hit in difflib.get_close_matches(wanted, folded, n=3)]
         cure = f"did you mean {' or '.join(near)}?" if near else f"{len(self)} names are known"
         raise UnknownKernel(f"no library kernel {name!r}; {cure}", kernel=name, near=tuple(near))
 

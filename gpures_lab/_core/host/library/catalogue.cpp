@@ -28,6 +28,9 @@ Catalogue::Catalogue(Isa isa) {
   append_arithmetic(table);
   append_fused(table);
   append_reductions(table);
+  append_unary(table);
+  append_moments(table);
+  append_indexing(table);
   rows = table.take();
   const auto by_name = [](const Entry& a, const Entry& b) {
     return std::string_view(a.name) < std::string_view(b.name);

@@ -136,14 +136,36 @@ class Table {
   // Inputs of the first one's size, one element out.
   template <class Kernel, class P>
   void reduction(const Operation& operation, std::initializer_list<DType> dtypes, int inputs,
-                 bool whole) {
-    Entry& row = add<Kernel, P>(operation, dtypes, inputs, {});
+                 bool whole, std::initializer_list<DType> param_dtypes = {}) {
+    Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
     row.reduction = true;
     row.whole = whole;
     for (int p = 1; p < inputs; ++p) row.elements_rule[p] = static_cast<u8>(Needs::kSpace);
     for (int p = inputs; p < row.arrays; ++p) {
       row.elements_rule[p] = static_cast<u8>(Needs::kOneElement);
     }
+  }
+
+  // One in, one out of the same size, in order: a slice continues what the last one wrote.
+  template <class Kernel, class P>
+  void sequence(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 1, {});
+    row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // (x, index) -> z over z's size; x is read anywhere, which the kernel checks.
+  template <class Kernel, class P>
+  void gather(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 2, {});
+    row.elements_rule[1] = row.elements_rule[2] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // (x, index) -> z over x's size; z is written anywhere, which the kernel checks.
+  template <class Kernel, class P>
+  void scatter(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 2, {});
+    row.reduction = true;
+    row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
   }
 
   std::vector<Entry> take() { return std::move(rows_); }
@@ -185,5 +207,8 @@ void append_casts_from_floats(Table& table);
 void append_arithmetic(Table& table);
 void append_fused(Table& table);
 void append_reductions(Table& table);
+void append_unary(Table& table);
+void append_moments(Table& table);
+void append_indexing(Table& table);
 
 }  // namespace gpures::library
