@@ -168,6 +168,35 @@ class Table {
     row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
   }
 
+  // Arrays of the given dimensions over the output's shape; the kernel checks that inputs fit.
+  template <class Kernel, class P>
+  void shaped(const Operation& operation, std::initializer_list<DType> dtypes,
+              std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
+    const int inputs = static_cast<int>(dtypes.size()) - 1;
+    Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
+    int p = 0;
+    for (const int ndim : ndims) row.ndims[p++] = static_cast<u8>(ndim);
+    row.indices = row.ndims[inputs];
+    row.elements_rule[inputs] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // As shaped, where an input and the output are one array's rows; one row alone is not sliced.
+  template <class Kernel, class P>
+  void rows(const Operation& operation, std::initializer_list<DType> dtypes,
+            std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
+    shaped<Kernel, P>(operation, dtypes, ndims, param_dtypes);
+    Entry& row = rows_.back();
+    row.elements_rule[0] = static_cast<u8>(Needs::kSpace);
+    row.whole = row.indices == 1;
+  }
+
+  // One in, one out of the same size, over the whole range at once.
+  template <class Kernel, class P>
+  void whole(const Operation& operation, std::initializer_list<DType> dtypes) {
+    sequence<Kernel, P>(operation, dtypes);
+    rows_.back().whole = true;
+  }
+
   std::vector<Entry> take() { return std::move(rows_); }
 
  private:
@@ -210,5 +239,8 @@ void append_reductions(Table& table);
 void append_unary(Table& table);
 void append_moments(Table& table);
 void append_indexing(Table& table);
+void append_matrix(Table& table);
+void append_rows(Table& table);
+void append_random(Table& table);
 
 }  // namespace gpures::library
