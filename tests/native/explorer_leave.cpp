@@ -37,6 +37,8 @@ int main(int count, char** arguments) {
   is_caught("[R7] each launch resets `leave`", pair, Break::kLeaveReset);
   is_caught("[R12] the first worker out says that all are", pair, Break::kEarlyExit);
   is_caught("[R12] nobody rouses the sleepers", pair, Break::kNoRouse);
+  is_caught("[R12] a rouse that finds nobody asleep is only a load", pair,
+            Break::kFailedExchangeLoads);
   is_caught("[R12] asleep without a look at the host's words", alone, Break::kNoMirrorAsleep);
   is_caught("[R13] a kick during the exit is forgotten", pair, Break::kForgetKick);
   is_caught("the head comes with the launch", reader, Break::kHeadAtLaunch);

@@ -67,13 +67,10 @@ inline void last_out() {
   unlock(host.launch_lock);
 }
 
-inline Slot message_of(u32 ring, u64 position, Opcode opcode, u32 grain) {
+inline Slot message_of(Opcode opcode, u32 grain) {
   Slot message{};
-  message.request = request_of(ring, position);
   message.grain = grain;
   message.opcode = u16(opcode);
-  message.payload[0] = stamp_of(ring, position);
-  message.payload[4] = stamp_of(ring, position);
   return message;
 }
 
@@ -86,8 +83,11 @@ inline void commit_broken(Slot& slot, const Slot& message, u64 position) {
 }
 
 // Under the ring's lock. The page is written before commit().
-inline void place(u32 ring, const Slot& message, u64 position) {
+inline void place(u32 ring, const Slot& wanted, u64 position) {
   Host& host = world.host;
+  Slot message = wanted;
+  message.request = request_of(ring, position);
+  message.payload[4] = stamp_of(ring, position);
   host.first_word[ring][position] = message.payload[0];
   host.grain[ring][position] = message.grain;
   Slot& slot = world.slots[ring][position % setup.slots];
@@ -99,12 +99,9 @@ inline void place(u32 ring, const Slot& message, u64 position) {
   }
 }
 
-inline void wait_for_room(u32 ring) {
-  Host& host = world.host;
+inline bool has_room(u32 ring) {
   const u64 early = broken(Break::kPostTooEarly) ? 1 : 0;
-  machine.block_until([&host, ring, early] {
-    return host.posted[ring] < host.harvested[ring] + setup.slots + early;
-  });
+  return world.host.posted[ring] < world.host.harvested[ring] + setup.slots + early;
 }
 
 // After commit(): wake or launch, as the driver needs it.
@@ -118,24 +115,26 @@ inline void kick_after(u32 ring, WakeState found) {
   unlock(world.host.launch_lock);
 }
 
-inline void post(u32 ring, Opcode opcode, u32 grain) {
+inline u64 post(u32 ring, const Slot& message) {
   Host& host = world.host;
   const bool locked = !broken(Break::kTwoPosters);
-  wait_for_room(ring);
-  if (locked) lock(host.ring_lock[ring]);
+  u64& mutex = host.ring_lock[ring];
+  machine.block_until([&mutex, ring, locked] { return has_room(ring) && (mutex == 0 || !locked); });
+  if (locked) mutex = 1;
   const u64 position = host.posted[ring];
   if (!locked) machine.block_until([] { return true; });
-  place(ring, message_of(ring, position, opcode, grain), position);
+  place(ring, message, position);
   host.posted[ring] = position + 1;
   const WakeState found =
       setup.device ? kAwake : after_commit<Words>(world.ring_control[ring]);
-  if (locked) unlock(host.ring_lock[ring]);
+  if (locked) unlock(mutex);
   kick_after(ring, found);
+  return position;
 }
 
 inline void poster_body(u32 ring) {
   const u32 share = ring == 0 ? setup.messages[0] / setup.posters : setup.messages[ring];
-  for (u32 n = 0; n < share; ++n) post(ring, Opcode::kNoop, 1);
+  for (u32 n = 0; n < share; ++n) post(ring, message_of(Opcode::kNoop, 1));
 }
 
 // One completion, looked at once more than needed: it must be this position's and whole.
@@ -171,25 +170,17 @@ inline void reader_body(u32 ring) {
       if (published(ring, position)) break;
       machine.wait_while(sequence, seen);
     }
-    if (setup.late_waiter) lock(host.ring_lock[ring]);
     take_completion(ring, position);
     host.harvested[ring] = position + 1;
-    if (setup.late_waiter) unlock(host.ring_lock[ring]);
   }
 }
 
-// done() on a request that somebody else's poll may have answered, laps ago.
+// has_news() for a request that somebody else's poll may have answered, laps ago.
 inline void late_waiter_body(u32 ring) {
-  Host& host = world.host;
-  lock(host.ring_lock[ring]);
-  if (published(ring, 0)) {
-    CompletionEntry answer;
-    copy_completion<Words>(answer, world.completions[ring][0]);
-    if (answer.taken != host.stamp[ring][0]) {
-      machine.fail("a late look at position 0 takes another message's completion");
-    }
+  const u64& sequence = world.completions[ring][0].sequence;
+  if (published(ring, 0) && sequence != 1) {
+    machine.fail("position 0 looks published, and completion %llu lies there", sequence - 1);
   }
-  unlock(host.ring_lock[ring]);
 }
 
 // Pending implies something will move. [R13]

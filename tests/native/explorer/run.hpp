@@ -40,11 +40,10 @@ inline void finish() {
   }
 }
 
-inline void start() {
+inline void zero_memory() {
   std::memset(static_cast<void*>(&world), 0, sizeof(world));
   for (u32 r = 0; r < kRings; ++r) {
     for (u32 s = 0; s < kMaxSlots; ++s) std::memset(pages[r][s], 0, kPageWordsUsed * 8);
-    // The batches start out filled: a message that was never copied must not look like one.
     std::memset(static_cast<void*>(&blocks_memory[r]), 0, sizeof(Batch));
     world.ring_control[r].wake.value = kOut;
   }
@@ -55,8 +54,9 @@ inline void start() {
     world.host.launch_rings = setup.rings;
     world.host.expected = setup.rings;
   }
-  for (u32 p = 0; p < setup.posters; ++p) machine.spawn("poster", poster_body, 0);
-  if (setup.rings == 2) machine.spawn("poster 1", poster_body, 1);
+}
+
+inline void spawn_others() {
   for (u32 r = 0; r < setup.rings; ++r) {
     if (setup.reader) machine.spawn(r == 0 ? "reader" : "reader 1", reader_body, r);
     machine.spawn(r == 0 ? "worker 0" : "worker 1", worker_body, r);
@@ -67,6 +67,13 @@ inline void start() {
   if (setup.parker) machine.spawn("parker", parker_body, 0);
   if (setup.stopper) machine.spawn("stopper", stopper_body, 0);
   if (setup.linger_jumps + setup.lease_jumps != 0) machine.spawn("clock", clock_body, 0);
+}
+
+inline void start() {
+  zero_memory();
+  for (u32 p = 0; p < setup.posters; ++p) machine.spawn("poster", poster_body, 0);
+  if (setup.rings == 2) machine.spawn("poster 1", poster_body, 1);
+  spawn_others();
 }
 
 inline Scenario scenario(void (*begin)() = start, void (*end)() = finish) {
@@ -122,6 +129,7 @@ inline void is_caught(const char* name, Setup with, Break law, Limits limits = {
                       void (*begin)() = start, void (*end)() = finish) {
   with.broken = law;
   setup = with;
+  limits.steps *= 4;  // it ends with the first schedule that shows the break
   const Scenario run = scenario(begin, end);
   const Found found = Search(run).run(limits);
   report(name, found, found.violation.empty() ? "NOT CAUGHT" : "caught");

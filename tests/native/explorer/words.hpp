@@ -35,6 +35,7 @@ inline Place place_of(const u64& word) {
     if (&word == &control.current.value) return {Place::kCurrent, r, 0, 0};
     if (&word == &world.states[r].head) return {Place::kHead, r, 0, 0};
     if (&word == &control.beat.value || &word == &world.states[r].active ||
+        (&word >= world.memory[0] && &word < world.memory[kBlocks]) ||
         (&word == &control.done.value && !setup.keeper)) {
       return {Place::kQuiet, r, 0, 0};
     }
@@ -134,14 +135,15 @@ struct Words {
     if (machine.tracing) log_exchange(word, old, value);
     return old;
   }
-  // A failing exchange orders nothing that came before it: in C++ it is only a load.
+  // A read-modify-write either way. A compare_exchange that fails is only a load in C++: it orders
+  // nothing that came before it.
   static bool exchange_if(u64& word, u64 expected, u64 value) {
-    if (machine.load(word) != expected) return false;
+    if (broken(Break::kFailedExchangeLoads) && machine.load(word) != expected) return false;
     machine.begin_atomic();
-    if (word != expected) return false;
-    machine.set(word, value);
-    if (machine.tracing) log_exchange(word, expected, value);
-    return true;
+    const u64 old = word;
+    if (old == expected) machine.set(word, value);
+    if (machine.tracing) log_exchange(word, old, word);
+    return old == expected;
   }
 
  private:

@@ -36,6 +36,7 @@ enum class Break : u8 {
   kNoLookAfterOut,         // [R13] no second announce_out()
   kForgetKick,             // [R13] a kick during the exit is forgotten
   kNoRouse,                // [R12] a leaver does not rouse sleepers
+  kFailedExchangeLoads,    // [R12] rouse() that finds nobody asleep orders nothing
   kNoMirrorAsleep,         // [R12] worker 0 sleeps without a last look at the host's words
   kEarlyExit,              // [R12] the first worker out writes exited_epoch
   kNoLaunchLock,           // two launches at once
@@ -84,7 +85,7 @@ struct Host {
   u64 ring_lock[kRings], sleep_lock[kRings];
   u64 cancels, cancels_done, round_cancels;
   u64 cancel_ring[kMessages], cancel_grain[kMessages], cancel_last[kMessages];
-  u64 posters_done;
+  u64 block_free, block_ring, block_position;  // the pool of explorer_blocks
 };
 
 struct World {
