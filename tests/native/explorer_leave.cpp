@@ -26,6 +26,10 @@ int main(int count, char** arguments) {
   Setup stopped = pair;
   stopped.stopper = true;
   stopped.lease_jumps = 0;
+  Setup sliced;
+  sliced.messages[0] = 2;
+  sliced.slices = 3;
+  sliced.stopper = true;
 
   holds("host: two rings leave together", pair);
   holds("device: two rings leave together, late second block", device);
@@ -33,6 +37,7 @@ int main(int count, char** arguments) {
   holds("host: quiesced() against two posters", parked);
   holds("host: quiesced() against one poster", alone);
   holds("host: stop against two posters", stopped);
+  holds("host: stop while a kernel runs", sliced);
 
   is_caught("[R7] each launch resets `leave`", pair, Break::kLeaveReset);
   is_caught("[R12] the first worker out says that all are", pair, Break::kEarlyExit);

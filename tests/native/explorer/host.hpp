@@ -132,9 +132,18 @@ inline u64 post(u32 ring, const Slot& message) {
   return position;
 }
 
+inline Slot plain_message() {
+  if (setup.slices == 0) return message_of(Opcode::kNoop, 1);
+  Slot message = message_of(Opcode::kCompute, 1);
+  auto& compute = *reinterpret_cast<ComputeMessage*>(message.payload);
+  compute.indices = 1;
+  compute.n = setup.slices * kSliceIndices;
+  return message;
+}
+
 inline void poster_body(u32 ring) {
   const u32 share = ring == 0 ? setup.messages[0] / setup.posters : setup.messages[ring];
-  for (u32 n = 0; n < share; ++n) post(ring, message_of(Opcode::kNoop, 1));
+  for (u32 n = 0; n < share; ++n) post(ring, plain_message());
 }
 
 // One completion, looked at once more than needed: it must be this position's and whole.

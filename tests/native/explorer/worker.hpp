@@ -53,7 +53,15 @@ struct Env {
   CallFrame& frame() { return call_frames[worker]; }
   void beat(RingView&) {}
   void guard_name(u64) const {}
-  int call(const KernelEntry&, CallFrame&, i64, i64) const { return 0; }
+  // A slice takes a while; the next one must not begin when `stop` was up before this one ended.
+  int call(const KernelEntry&, CallFrame&, i64 begin, i64) const {
+    u64& was_up = world.host.stop_was_up[ring()];
+    if (begin > 0 && was_up != 0) machine.fail("another slice although stop was up");
+    machine.block_until([] { return true; });
+    was_up = world.control.stop.value;
+    machine.log("ends the slice at %lld%s", begin, was_up != 0 ? ", stop is up" : "");
+    return 0;
+  }
 
   void idle(const EngineView& engine, RingView& ring, u64 epoch, u64 head, u64 started,
             u64 quiet_since) {

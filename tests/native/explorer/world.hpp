@@ -61,6 +61,7 @@ struct Setup {
   bool keeper = false;
   bool parker = false;        // quiesced() once
   bool stopper = false;
+  u64 slices = 0;             // messages are Computes of that many slices, instead of Noops
   u32 cancels = 0;
   bool publish_each = false;  // completions go out one by one
   Break broken = Break::kNothing;
@@ -83,6 +84,7 @@ struct Host {
   u64 clock;
   u64 launch_lock, quiesced, wanted, stopped;
   u64 ring_lock[kRings], sleep_lock[kRings];
+  u64 stop_was_up[kRings];             // when the slice before ended
   u64 cancels, cancels_done, round_cancels;
   u64 cancel_ring[kMessages], cancel_grain[kMessages], cancel_last[kMessages];
   u64 block_free, block_ring, block_position;  // the pool of explorer_blocks
@@ -117,6 +119,10 @@ inline u64* page_word(u32 ring, u64 position) {
   return reinterpret_cast<u64*>(pages[ring][position % setup.slots]);
 }
 
+// A user kernel without arrays: what matters is that it runs in slices.
+inline KernelEntry sliced_kernel = {0, 0, 0, 1, kKernelUser, 0, {}};
+inline KernelEntry* const kernels[] = {&sliced_kernel};
+
 inline EngineView engine_view() {
   EngineView view{};
   view.control = &world.control;
@@ -125,6 +131,8 @@ inline EngineView engine_view() {
   view.handles = world.handles;
   view.blocks = world.blocks;
   view.holders = world.holders;
+  view.kernels = kernels;
+  view.kernel_capacity = 1;
   view.handle_capacity = kHandles;
   view.block_capacity = kBlocks;
   view.linger_ticks = kLinger;
