@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernel_abi.hpp"
+#include "../leave.hpp"
 #include "../tables.hpp"
 #include "answer.hpp"
 
@@ -16,6 +17,7 @@ struct CallFrame {
   u64 params[kMaxParamWords];
   i64 space[kMaxIndices];
   i64 fault[kFaultWords];
+  u64 stop;
 };
 
 struct Compute {
@@ -117,7 +119,12 @@ struct Compute {
       begin = end;
       if (begin < outer) {
         env.beat(ring);
-        if (Env::Words::load_relaxed_sys(engine.shared->stop.value)) return {Status::kCancelled};
+        // One thread asks, so that the block ends together or goes on together.
+        if (env.leader()) frame.stop = must_stop<typename Env::Words>(engine, ring);
+        env.sync();
+        const bool stop = frame.stop != 0;
+        env.sync();
+        if (stop) return {Status::kCancelled};
       }
     } while (begin < outer);
     if (frame.fault[0] != 0) {
