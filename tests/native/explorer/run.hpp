@@ -45,6 +45,7 @@ inline void zero_memory() {
   for (u32 r = 0; r < kRings; ++r) {
     for (u32 s = 0; s < kMaxSlots; ++s) std::memset(pages[r][s], 0, kPageWordsUsed * 8);
     std::memset(static_cast<void*>(&blocks_memory[r]), 0, sizeof(Batch));
+    std::memset(static_cast<void*>(&call_frames[r]), 0, sizeof(CallFrame));
     world.ring_control[r].wake.value = kOut;
   }
   machine.name_word = name_word;
@@ -56,10 +57,9 @@ inline void zero_memory() {
   }
 }
 
-inline void spawn_others() {
+inline void spawn_hosts() {
   for (u32 r = 0; r < setup.rings; ++r) {
     if (setup.reader) machine.spawn(r == 0 ? "reader" : "reader 1", reader_body, r);
-    machine.spawn(r == 0 ? "worker 0" : "worker 1", worker_body, r);
   }
   if (broken(Break::kTwoPollers)) machine.spawn("second poller", worker_body, kRings);
   if (setup.keeper && !broken(Break::kNoKeeper)) machine.spawn("keeper", keeper_body, 0);
@@ -67,6 +67,13 @@ inline void spawn_others() {
   if (setup.parker) machine.spawn("parker", parker_body, 0);
   if (setup.stopper) machine.spawn("stopper", stopper_body, 0);
   if (setup.linger_jumps + setup.lease_jumps != 0) machine.spawn("clock", clock_body, 0);
+}
+
+inline void spawn_others() {
+  for (u32 r = 0; r < setup.rings; ++r) {
+    machine.spawn(r == 0 ? "worker 0" : "worker 1", worker_body, r);
+  }
+  spawn_hosts();
 }
 
 inline void start() {
@@ -85,6 +92,9 @@ inline Scenario scenario(void (*begin)() = start, void (*end)() = finish) {
   }
   for (BlockMemory& memory : blocks_memory) {
     result.regions.push_back({&memory.batch, offsetof(Batch, messages) + setup.slots * sizeof(Slot)});
+  }
+  for (CallFrame& frame : call_frames) {
+    result.regions.push_back({frame.space, sizeof(frame.space) + sizeof(frame.fault) + 8});
   }
   return result;
 }

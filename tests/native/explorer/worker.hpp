@@ -42,11 +42,23 @@ void last_out();
 struct Env {
   using Words = explore::Words;
   u32 worker;
+  u32 thread_index = 0;
 
-  bool leader() const { return true; }
-  u32 thread() const { return 0; }
-  u32 threads() const { return 1; }
-  void sync() const {}
+  bool leader() const { return thread_index == 0; }
+  u32 thread() const { return thread_index; }
+  u32 threads() const { return setup.block_threads; }
+  // A barrier after which any thread may be late. One that not all threads reach ends in a wait
+  // that the search reports.
+  void sync() const {
+    if (setup.block_threads == 1) return;
+    Host& host = world.host;
+    const u64 before = host.barrier;
+    if (++host.at_barrier == setup.block_threads) {
+      host.at_barrier = 0;
+      host.barrier ^= 1;
+    }
+    machine.block_until([&host, before] { return host.barrier != before; });
+  }
   u32 ring() const { return worker % kRings; }
   u64 now() const { return 1 + world.host.clock + world.host.executed[ring()]; }
   Batch& batch() { return blocks_memory[worker].batch; }
@@ -54,12 +66,20 @@ struct Env {
   void beat(RingView&) {}
   void guard_name(u64) const {}
   // A slice takes a while; the next one must not begin when `stop` was up before this one ended.
-  int call(const KernelEntry&, CallFrame&, i64 begin, i64) const {
+  int call(const KernelEntry&, CallFrame& frame, i64 begin, i64) const {
+    if (setup.block_threads != 1) return fault_in_one_thread(frame);
     u64& was_up = world.host.stop_was_up[ring()];
     if (begin > 0 && was_up != 0) machine.fail("another slice although stop was up");
     machine.block_until([] { return true; });
     was_up = world.control.stop.value;
     machine.log("ends the slice at %lld%s", begin, was_up != 0 ? ", stop is up" : "");
+    return 0;
+  }
+
+  // Only the last thread's index is out of bounds: the block's answer must say so all the same.
+  int fault_in_one_thread(CallFrame& frame) const {
+    machine.block_until([] { return true; });
+    if (thread_index == setup.block_threads - 1) frame.fault[0] = 1;
     return 0;
   }
 
@@ -148,7 +168,8 @@ inline void on_answer(u32 ring, u64 position, u64 taken, Status status) {
   if (status != Status::kCancelled && must) {
     machine.fail("ring %u position %llu runs although it was cancelled before", ring, position);
   }
-  if (status != Status::kCancelled && status != Status::kOk) {
+  const Status good = setup.block_threads == 1 ? Status::kOk : Status::kOutOfBounds;
+  if (status != Status::kCancelled && status != good) {
     machine.fail("ring %u position %llu is answered with status %u", ring, position, u32(status));
   }
 }

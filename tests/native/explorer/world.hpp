@@ -61,6 +61,7 @@ struct Setup {
   bool keeper = false;
   bool parker = false;        // quiesced() once
   bool stopper = false;
+  u32 block_threads = 1;      // of each worker
   u64 slices = 0;             // messages are Computes of that many slices, instead of Noops
   u32 cancels = 0;
   bool publish_each = false;  // completions go out one by one
@@ -88,6 +89,7 @@ struct Host {
   u64 cancels, cancels_done, round_cancels;
   u64 cancel_ring[kMessages], cancel_grain[kMessages], cancel_last[kMessages];
   u64 block_free, block_ring, block_position;  // the pool of explorer_blocks
+  u64 at_barrier, barrier;             // of a block of more than one thread
 };
 
 struct World {
