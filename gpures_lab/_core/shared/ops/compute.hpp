@@ -44,6 +44,7 @@ struct Compute {
     CallFrame& frame = env.frame();
     const Status bound = bind(engine, *kernel, message, words, slot.grain, frame);
     if (bound != Status::kOk) return {bound};
+    env.sync();  // no thread may note a fault before the slowest one has cleared it
     if (kernel->flags & kKernelMayFault) env.guard_name(slot.request);
     return call(env, engine, ring, *kernel, frame, page);
   }
@@ -127,6 +128,7 @@ struct Compute {
         if (stop) return {Status::kCancelled};
       }
     } while (begin < outer);
+    env.sync();  // every thread's faults are in
     if (frame.fault[0] != 0) {
       if (env.leader()) {
         i64* detail = reinterpret_cast<i64*>(page);
