@@ -33,6 +33,16 @@ GPURES_HD void mirror_host_words(const EngineView& engine, u64 epoch) {
   }
 }
 
+// Between slices of a Compute. Worker 0 mirrors nothing while it computes, so it looks at the
+// host's word itself; the others read its copy. [R6]
+template <class Words>
+GPURES_HD bool must_stop(const EngineView& engine, const RingView& ring) {
+  if (ring.index != 0) return Words::load_acquire_gpu(engine.shared->stop.value) != 0;
+  const u64 stop = Words::load_acquire_sys(engine.control->stop.value);
+  if (stop != 0) Words::store_release_gpu(engine.shared->stop.value, stop);
+  return stop != 0;
+}
+
 // A poller that found nothing: is the launch over? Leaves after `linger` without a message on any
 // ring (worker 0 decides for all), and after the lease in any case.
 template <class Words>

@@ -51,9 +51,15 @@ struct HostWords {
   static u64 exchange(u64& word, u64 value) {
     return std::atomic_ref<u64>(word).exchange(value, std::memory_order_acq_rel);
   }
+  // A read-modify-write whether it exchanges or not: a compare_exchange that fails is only a load,
+  // and a worker that announces sleep after it need not see the `leave` stored before it.
   static bool exchange_if(u64& word, u64 expected, u64 value) {
-    return std::atomic_ref<u64>(word).compare_exchange_strong(expected, value,
-                                                              std::memory_order_acq_rel);
+    std::atomic_ref<u64> at(word);
+    u64 seen = at.load(std::memory_order_relaxed);
+    while (!at.compare_exchange_weak(seen, seen == expected ? value : seen,
+                                     std::memory_order_acq_rel, std::memory_order_relaxed)) {
+    }
+    return seen == expected;
   }
 };
 

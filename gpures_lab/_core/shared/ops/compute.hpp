@@ -3,6 +3,7 @@
 #pragma once
 
 #include "../kernel_abi.hpp"
+#include "../leave.hpp"
 #include "../tables.hpp"
 #include "answer.hpp"
 
@@ -16,6 +17,7 @@ struct CallFrame {
   u64 params[kMaxParamWords];
   i64 space[kMaxIndices];
   i64 fault[kFaultWords];
+  u64 stop;
 };
 
 struct Compute {
@@ -42,6 +44,7 @@ struct Compute {
     CallFrame& frame = env.frame();
     const Status bound = bind(engine, *kernel, message, words, slot.grain, frame);
     if (bound != Status::kOk) return {bound};
+    env.sync();  // no thread may note a fault before the slowest one has cleared it
     if (kernel->flags & kKernelMayFault) env.guard_name(slot.request);
     return call(env, engine, ring, *kernel, frame, page);
   }
@@ -117,9 +120,15 @@ struct Compute {
       begin = end;
       if (begin < outer) {
         env.beat(ring);
-        if (Env::Words::load_relaxed_sys(engine.shared->stop.value)) return {Status::kCancelled};
+        // One thread asks, so that the block ends together or goes on together.
+        if (env.leader()) frame.stop = must_stop<typename Env::Words>(engine, ring);
+        env.sync();
+        const bool stop = frame.stop != 0;
+        env.sync();
+        if (stop) return {Status::kCancelled};
       }
     } while (begin < outer);
+    env.sync();  // every thread's faults are in
     if (frame.fault[0] != 0) {
       if (env.leader()) {
         i64* detail = reinterpret_cast<i64*>(page);
