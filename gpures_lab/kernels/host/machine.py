@@ -54,7 +54,9 @@ def _is_signed(kind: Any) -> bool:
 
 def _call(builder: Any, name: str, args: list[Any]) -> Any:
     """An LLVM intrinsic over values of one type."""
-    return builder.call(builder.module.declare_intrinsic(name, [args[0].type]), args)
+    kind = args[0].type
+    declared = ir.FunctionType(kind, [kind] * len(args))
+    return builder.call(builder.module.declare_intrinsic(name, [kind], declared), args)
 
 
 # Arithmetic ------------------------------------------------------------------------------------
