@@ -71,6 +71,7 @@ Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena) {
   Block& block = blocks_[index];
   block = Block{};
   block.base = piece.base;
+  block.serial = ++serials_;
   block.bytes = size;
   block.ring = ring;
   block.grain = grain;
@@ -134,7 +135,7 @@ bool Pool::evict_one() {
   unlink(index);
   counts_.idle_bytes -= block.bytes;
   ++counts_.evictions;
-  if (recording_) evicted_.push_back(index);
+  if (recording_) evicted_.push_back(block.serial);
   arenas_[block.arena].give_back(block.base, block.bytes);
   table_[index] = BlockEntry{};
   table_[index].ring = ~u64{0};
@@ -179,7 +180,7 @@ void Pool::record_evictions(bool on) {
   recording_ = on;
 }
 
-std::vector<u32> Pool::take_evictions() {
+std::vector<u64> Pool::take_evictions() {
   std::lock_guard guard(mutex_);
   return std::exchange(evicted_, {});
 }

@@ -46,9 +46,10 @@ class Pool {
   void drop_export(u32 block);
 
   PoolCounts counts() const;
-  // Evicted block sizes since the last call, oldest first, while recording is on (tests).
+  // Serial numbers of evicted blocks since the last call, oldest first, while recording is on.
   void record_evictions(bool on);
-  std::vector<u32> take_evictions();
+  std::vector<u64> take_evictions();
+  u64 serial(u32 block) const { return blocks_[block].serial; }
   u64 block_bytes(u32 block) const { return blocks_[block].bytes; }
   u8* base(u32 block) const { return blocks_[block].base; }
   void abandon();
@@ -57,6 +58,7 @@ class Pool {
   struct Block {
     u8* base = nullptr;
     u64 bytes = 0;
+    u64 serial = 0;                // never reused, unlike the index
     u64 position = 0;              // of its Release, valid while idle
     u32 ring = 0, grain = kNone;
     u32 older = kNone, newer = kNone;      // all idle blocks, by return
@@ -88,7 +90,8 @@ class Pool {
   u64 capacity_;
   const std::atomic<u64>* answered_;
   bool recording_ = false;
-  std::vector<u32> evicted_;
+  std::vector<u64> evicted_;
+  u64 serials_ = 0;
 };
 
 }  // namespace gpures

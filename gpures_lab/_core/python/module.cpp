@@ -266,7 +266,8 @@ NB_MODULE(_native, m) {
   });
   m.def("kernels_used", [] { return nb::steal(kernels_used()); });
   m.def("block_of", [](nb::handle object) {
-    return reinterpret_cast<ResidentArrayObject*>(object.ptr())->block;
+    auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());
+    return array->grain->engine->pool->serial(array->block);
   });
   m.def("class_bytes", &class_bytes, nb::arg("bytes"),
         "Bytes of the block that serves a request of `bytes`.");
