@@ -1,17 +1,23 @@
 // Every shared library header, each functor instantiated once for the device.
-#include "shared/library/arithmetic.hpp"
-#include "shared/library/convert.hpp"
-#include "shared/library/elementwise.hpp"
-#include "shared/library/extremes.hpp"
-#include "shared/library/pairwise.hpp"
-#include "shared/library/reductions.hpp"
+#include "shared/library/histogram.hpp"
+#include "shared/library/indexed.hpp"
+#include "shared/library/matrix.hpp"
+#include "shared/library/moments.hpp"
+#include "shared/library/random.hpp"
+#include "shared/library/rows.hpp"
+#include "shared/library/scan.hpp"
+#include "shared/library/sort.hpp"
+#include "shared/library/stencil.hpp"
+#include "shared/library/unary.hpp"
 
 using namespace gpures;
 using namespace gpures::library;
 
 struct Moved {
   template <class To>
-  static GPURES_OP To apply(To x) { return x; }
+  static GPURES_OP To apply(To x) {
+    return x;
+  }
 };
 
 template <class T>
@@ -37,6 +43,33 @@ __device__ void floats(const Call& call) {
   FloatDot<T, 0, 1, 2>::run(call);
 }
 
+template <class... Op>
+__device__ void unary(const Call& call) {
+  (Elementwise<UnaryIndex<Op, float, float, 0, 1>>::run(call), ...);
+  (Elementwise<UnaryIndex<Op, double, double, 0, 1>>::run(call), ...);
+}
+
+template <class T>
+__device__ void later(const Call& call) {
+  Elementwise<BinaryIndex<Div, T, T, 0, 1, 2>>::run(call);
+  Mean<T, 0, 1>::run(call);
+  Norm<T, 0, 1>::run(call);
+  Scan<T, 0, 1>::run(call);
+  Gemv<T, 0, 1, 2>::run(call);
+  Gemm<T, 0, 1, 2>::run(call);
+}
+
+template <class T>
+__device__ void real_only(const Call& call) {
+  Histogram<T, 0, 1>::run(call);
+  Softmax<T, 2, 0, 1>::run(call);
+  LayerNorm<T, 3, 0, 1, 2, 3>::run(call);
+  HeatStep<T, 0, 1>::run(call);
+  Sort<T, 0, 1>::run(call);
+  Random<Uniform, T, 0>::run(call);
+  Random<Normal, T, 0>::run(call);
+}
+
 template <class T>
 __device__ void integers(const Call& call) {
   numbers<Wrapping<T>>(call);
@@ -59,13 +92,52 @@ __device__ void casts(const Call& call) {
 
 extern "C" __global__ void probe(Call call, int which) {
   switch (which) {
-    case 0: Elementwise<FillIndex<Bytes16, 0>>::run(call); break;
-    case 1: Elementwise<UnaryIndex<Moved, u32, u32, 0, 1>>::run(call); break;
-    case 2: maps<Bool>(call); break;
-    case 3: integers<i8>(call); integers<u64>(call); break;
-    case 4: floats<float>(call); floats<double>(call); break;
-    case 5: floats<c64>(call); floats<c128>(call); break;
-    case 6: casts<Bool, i8, u32, i64, u64, float, double, c64, c128, Half>(call); break;
-    case 7: Elementwise<TernaryIndex<Fma, float, 0, 1, 2, 3>>::run(call); break;
+    case 0:
+      Elementwise<FillIndex<Bytes16, 0>>::run(call);
+      break;
+    case 1:
+      Elementwise<UnaryIndex<Moved, u32, u32, 0, 1>>::run(call);
+      break;
+    case 2:
+      maps<Bool>(call);
+      break;
+    case 3:
+      integers<i8>(call);
+      integers<u64>(call);
+      break;
+    case 4:
+      floats<float>(call);
+      floats<double>(call);
+      break;
+    case 5:
+      floats<c64>(call);
+      floats<c128>(call);
+      break;
+    case 6:
+      casts<Bool, i8, u32, i64, u64, float, double, c64, c128, Half>(call);
+      break;
+    case 8:
+      unary<Neg, Abs, Relu, Sqrt, Exp, Log, Sin, Cos, Tanh, Sigmoid>(call);
+      break;
+    case 9:
+      later<float>(call);
+      later<double>(call);
+      later<c64>(call);
+      later<c128>(call);
+      break;
+    case 10:
+      real_only<float>(call);
+      real_only<double>(call);
+      break;
+    case 11:
+      Gather<u32, 0, 1, 2>::run(call);
+      Scatter<Bytes16, 0, 1, 2>::run(call);
+      break;
+    case 12:
+      Elementwise<UnaryIndex<Abs, c128, double, 0, 1>>::run(call);
+      break;
+    case 7:
+      Elementwise<TernaryIndex<Fma, float, 0, 1, 2, 3>>::run(call);
+      break;
   }
 }

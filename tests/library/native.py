@@ -26,7 +26,7 @@ CORE = ROOT / "gpures_lab" / "_core"
 SHIM = Path(__file__).with_name("shim.cpp")
 # No flag here changes a value: without errno and exception flags, more loops vectorize.
 MATH = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror")
+WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror")
 FLAGS = ("-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", *MATH, *WARNINGS)
 FAULT_WORDS = 8
 ISA_NAMES = ("baseline", "avx2", "avx512")

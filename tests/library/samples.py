@@ -59,7 +59,7 @@ def slices_of(size: int) -> list[tuple[int, int]]:
 
 def assert_same_bits(got: Array, expected: Array, what: object) -> None:
     """Equal bit for bit, but any NaN equals any other (their payloads are the CPU's choice)."""
-    assert got.dtype == expected.dtype and got.shape == expected.shape, what
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape), what
     parts = [(got, expected)]
     if got.dtype.kind == "c":
         parts = [(got.real, expected.real), (got.imag, expected.imag)]
@@ -79,7 +79,7 @@ def assert_same_bits(got: Array, expected: Array, what: object) -> None:
 
 def assert_within_ulp(got: Array, expected: Array, ulp: int, what: object) -> None:
     """At most `ulp` representable numbers apart; NaN and infinities at the same places."""
-    assert got.dtype == expected.dtype and got.shape == expected.shape, what
+    assert (got.dtype, got.shape) == (expected.dtype, expected.shape), what
     finite = np.isfinite(expected)
     np.testing.assert_array_equal(got[~finite], expected[~finite], str(what))
     signed = f"i{got.dtype.itemsize}"

@@ -23,9 +23,7 @@ def run(native: NativeRow, x: Array, *more: Array, **params: object) -> Array:
     z = x if native.row.same[-1] == 0 else np.full(x.shape, 9, x.dtype)
     arrays = [x, *more] if z is x else [x, *more, z]
     half = x.shape[0] // 2
-    fault = native.run(
-        arrays, params=params, shape=x.shape, slices=[(0, half), (half, x.shape[0])]
-    )
+    fault = native.run(arrays, params=params, shape=x.shape, slices=[(0, half), (half, x.shape[0])])
     assert fault == [0] * 8
     return z
 
@@ -36,14 +34,16 @@ def test_softmax_of_each_row(library: Library) -> None:
         dtype = native.row.dtypes[0]
         for shape in SHAPES[native.row.indices]:
             for scale in (1, 500):
-                x = random(dtype, int(np.prod(shape)), 1).reshape(shape) * np.dtype(dtype).type(scale)
+                x = random(dtype, int(np.prod(shape)), 1).reshape(shape) * np.dtype(dtype).type(
+                    scale
+                )
                 wide = x.astype(np.longdouble)
                 e = np.exp(wide - wide.max(axis=-1, keepdims=True, initial=-np.inf))
                 expected = e / e.sum(axis=-1, keepdims=True)
                 got = run(native, x)
                 # exp turns half an ulp of x - max, which grows with scale, into relative error.
-                tolerance = (16 + 2 * scale) * np.finfo(dtype).eps
-                np.testing.assert_allclose(got, expected, tolerance, np.finfo(dtype).tiny)
+                tolerance = float((16 + 2 * scale) * np.finfo(dtype).eps)
+                np.testing.assert_allclose(got, expected, tolerance, float(np.finfo(dtype).tiny))
 
 
 def test_layer_norm_of_each_row(library: Library) -> None:
@@ -60,8 +60,8 @@ def test_layer_norm_of_each_row(library: Library) -> None:
             expected = (wide - mean) / np.sqrt(variance + eps) * weight + bias
             got = run(native, x, weight, bias, eps=eps)
             # The mean of numbers near 100 is rounded at 100's ulp: that bounds what is left.
-            tolerance = 4000 * np.finfo(dtype).eps
-            np.testing.assert_allclose(got, expected, tolerance, tolerance, str(native))
+            tolerance = float(4000 * np.finfo(dtype).eps)
+            np.testing.assert_allclose(got, expected, tolerance, tolerance, err_msg=str(native))
 
 
 def test_layer_norm_reports_a_short_weight(library: Library) -> None:

@@ -5,8 +5,7 @@ namespace gpures::library {
 namespace {
 
 constexpr const char* kAddAliases[] = {"kernels/VectorAdd"};
-constexpr Operation kAdd{
-    .name = "kernels/Add", .formula = "z = x + y", .aliases = kAddAliases};
+constexpr Operation kAdd{.name = "kernels/Add", .formula = "z = x + y", .aliases = kAddAliases};
 constexpr Operation kSub{.name = "kernels/Sub", .formula = "z = x - y"};
 constexpr Operation kMul{.name = "kernels/Mul", .formula = "z = x * y"};
 constexpr Operation kDiv{.name = "kernels/Div", .formula = "z = x / y"};

@@ -11,8 +11,8 @@ inline constexpr Operation kCast{.name = "kernels/Cast", .formula = "z = x.astyp
 // Where bits agree, signed and unsigned share code: a narrower integer is the low bytes of either,
 // also where a float goes through int32.
 template <class From, class To>
-using CastFrom = Select<kIsInteger<From> && kIsInteger<To> && sizeof(To) <= sizeof(From),
-                        Wrapping<From>, From>;
+using CastFrom =
+    Select<kIsInteger<From> && kIsInteger<To> && sizeof(To) <= sizeof(From), Wrapping<From>, From>;
 template <class From, class To>
 using CastTo = Select<kIsInteger<To> && (kIsInteger<From> || sizeof(To) < 4), Wrapping<To>, To>;
 
@@ -25,7 +25,7 @@ void append_casts(Table& table) {
       table.map<Elementwise<UnaryIndex<Convert, From, To, 0, 1>>, Pattern<0, 1>>(kCast, {F, T}, 1);
       if constexpr (F == T) {
         table.map<Elementwise<UnaryIndex<Convert, From, To, 0, 0>>, Pattern<0, 0>>(kCast, {F, T},
-                                                                                  1);
+                                                                                   1);
       }
     });
   });

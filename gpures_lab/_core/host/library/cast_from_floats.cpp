@@ -3,8 +3,6 @@
 
 namespace gpures::library {
 
-void append_casts_from_floats(Table& table) {
-  append_casts<Join<Inexact, Halves>>(table);
-}
+void append_casts_from_floats(Table& table) { append_casts<Join<Inexact, Halves>>(table); }
 
 }  // namespace gpures::library

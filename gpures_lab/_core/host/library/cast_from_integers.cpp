@@ -3,8 +3,6 @@
 
 namespace gpures::library {
 
-void append_casts_from_integers(Table& table) {
-  append_casts<Join<Bools, Integers>>(table);
-}
+void append_casts_from_integers(Table& table) { append_casts<Join<Bools, Integers>>(table); }
 
 }  // namespace gpures::library

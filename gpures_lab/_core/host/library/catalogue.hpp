@@ -29,11 +29,11 @@ struct Entry {
   u8 same[kMaxBindings];    // alias pattern: the first position that holds the same handle
   u8 params;
   const char* const* param_names;
-  u8 param_dtypes[kMaxBindings];  // DType that the host converts a given scalar to before packing
-  bool map;        // every array needs n elements, each index touches only its own
-  bool reduction;  // space = the first input's size
-  bool whole;      // called once with begin = 0, end = n, never in slices
-  u8 indices;      // 1..3
+  u8 param_dtypes[kMaxBindings];   // DType that the host converts a given scalar to before packing
+  bool map;                        // every array needs n elements, each index touches only its own
+  bool reduction;                  // space = the first input's size
+  bool whole;                      // called once with begin = 0, end = n, never in slices
+  u8 indices;                      // 1..3
   u8 elements_rule[kMaxBindings];  // Needs of each binding position
   u8 ndims[kMaxBindings];          // dimensions each array must have, 0 = any
   const char* formula;             // "z = x + y": names the arrays in binding order, for people

@@ -10,7 +10,9 @@ constexpr Operation kCopy{.name = "kernels/Copy", .formula = "z = x"};
 
 struct Same {
   template <class To>
-  static GPURES_OP To apply(To x) { return x; }
+  static GPURES_OP To apply(To x) {
+    return x;
+  }
 };
 
 }  // namespace

@@ -9,9 +9,8 @@ namespace {
 constexpr const char* kParams[] = {"seed", "offset"};
 constexpr Operation kUniform{
     .name = "kernels/RandomUniform", .formula = "z = uniform in [0, 1)", .params = kParams};
-constexpr Operation kNormal{.name = "kernels/RandomNormal",
-                            .formula = "z = normal, mean 0, variance 1",
-                            .params = kParams};
+constexpr Operation kNormal{
+    .name = "kernels/RandomNormal", .formula = "z = normal, mean 0, variance 1", .params = kParams};
 
 }  // namespace
 

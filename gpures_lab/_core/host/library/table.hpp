@@ -27,16 +27,18 @@ void enter_baseline(void* const* data, const i64* sizes, const i64* shapes, cons
 
 #if GPURES_X86_VARIANTS
 template <class Kernel>
-__attribute__((target("arch=x86-64-v3"))) void enter_avx2(
-    void* const* data, const i64* sizes, const i64* shapes, const u64* params, const i64* space,
-    i64 begin, i64 end, i64* fault) {
+__attribute__((target("arch=x86-64-v3"))) void enter_avx2(void* const* data, const i64* sizes,
+                                                          const i64* shapes, const u64* params,
+                                                          const i64* space, i64 begin, i64 end,
+                                                          i64* fault) {
   Kernel::run(Call{data, sizes, shapes, params, space, begin, end, fault});
 }
 
 template <class Kernel>
-__attribute__((target("arch=x86-64-v4"))) void enter_avx512(
-    void* const* data, const i64* sizes, const i64* shapes, const u64* params, const i64* space,
-    i64 begin, i64 end, i64* fault) {
+__attribute__((target("arch=x86-64-v4"))) void enter_avx512(void* const* data, const i64* sizes,
+                                                            const i64* shapes, const u64* params,
+                                                            const i64* space, i64 begin, i64 end,
+                                                            i64* fault) {
   Kernel::run(Call{data, sizes, shapes, params, space, begin, end, fault});
 }
 #endif
@@ -100,9 +102,8 @@ void for_each_dtype(DTypes<D...>, const Visit& visit) {
 }
 
 using Bools = DTypes<DType::kBool>;
-using Integers =
-    DTypes<DType::kInt8, DType::kInt16, DType::kInt32, DType::kInt64, DType::kUInt8,
-           DType::kUInt16, DType::kUInt32, DType::kUInt64>;
+using Integers = DTypes<DType::kInt8, DType::kInt16, DType::kInt32, DType::kInt64, DType::kUInt8,
+                        DType::kUInt16, DType::kUInt32, DType::kUInt64>;
 using Floats = DTypes<DType::kFloat32, DType::kFloat64>;
 using Complexes = DTypes<DType::kComplex64, DType::kComplex128>;
 using Halves = DTypes<DType::kFloat16>;

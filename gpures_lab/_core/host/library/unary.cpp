@@ -58,8 +58,8 @@ void append_unary(Table& table) {
   append_unary<Sin>(table, {.name = "kernels/Sin", .formula = "z = sin(x)"}, Floats{});
   append_unary<Cos>(table, {.name = "kernels/Cos", .formula = "z = cos(x)"}, Floats{});
   append_unary<Tanh>(table, {.name = "kernels/Tanh", .formula = "z = tanh(x)"}, Floats{});
-  append_unary<Sigmoid>(
-      table, {.name = "kernels/Sigmoid", .formula = "z = 1 / (1 + exp(-x))"}, Floats{});
+  append_unary<Sigmoid>(table, {.name = "kernels/Sigmoid", .formula = "z = 1 / (1 + exp(-x))"},
+                        Floats{});
 }
 
 }  // namespace gpures::library

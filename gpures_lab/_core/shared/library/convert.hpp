@@ -11,8 +11,8 @@ namespace gpures::library {
 
 template <class Signed, class R>
 GPURES_OP Signed truncate(R x) {
-  constexpr Signed kLowest = static_cast<Signed>(UnsignedOf<sizeof(Signed)>{1}
-                                                 << (8 * sizeof(Signed) - 1));
+  constexpr Signed kLowest =
+      static_cast<Signed>(UnsignedOf<sizeof(Signed)>{1} << (8 * sizeof(Signed) - 1));
   constexpr R kLow = static_cast<R>(kLowest);
   const bool fits = x < -kLow && (sizeof(R) == 8 && sizeof(Signed) == 4 ? x > kLow - 1 : x >= kLow);
   return fits ? static_cast<Signed>(x) : kLowest;

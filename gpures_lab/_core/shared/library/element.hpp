@@ -29,20 +29,62 @@ using c128 = Complex<double>;
 
 template <DType D>
 struct ElementOf;
-template <> struct ElementOf<DType::kBool> { using type = Bool; };
-template <> struct ElementOf<DType::kInt8> { using type = i8; };
-template <> struct ElementOf<DType::kInt16> { using type = i16; };
-template <> struct ElementOf<DType::kInt32> { using type = i32; };
-template <> struct ElementOf<DType::kInt64> { using type = i64; };
-template <> struct ElementOf<DType::kUInt8> { using type = u8; };
-template <> struct ElementOf<DType::kUInt16> { using type = u16; };
-template <> struct ElementOf<DType::kUInt32> { using type = u32; };
-template <> struct ElementOf<DType::kUInt64> { using type = u64; };
-template <> struct ElementOf<DType::kFloat32> { using type = float; };
-template <> struct ElementOf<DType::kFloat64> { using type = double; };
-template <> struct ElementOf<DType::kComplex64> { using type = c64; };
-template <> struct ElementOf<DType::kComplex128> { using type = c128; };
-template <> struct ElementOf<DType::kFloat16> { using type = Half; };
+template <>
+struct ElementOf<DType::kBool> {
+  using type = Bool;
+};
+template <>
+struct ElementOf<DType::kInt8> {
+  using type = i8;
+};
+template <>
+struct ElementOf<DType::kInt16> {
+  using type = i16;
+};
+template <>
+struct ElementOf<DType::kInt32> {
+  using type = i32;
+};
+template <>
+struct ElementOf<DType::kInt64> {
+  using type = i64;
+};
+template <>
+struct ElementOf<DType::kUInt8> {
+  using type = u8;
+};
+template <>
+struct ElementOf<DType::kUInt16> {
+  using type = u16;
+};
+template <>
+struct ElementOf<DType::kUInt32> {
+  using type = u32;
+};
+template <>
+struct ElementOf<DType::kUInt64> {
+  using type = u64;
+};
+template <>
+struct ElementOf<DType::kFloat32> {
+  using type = float;
+};
+template <>
+struct ElementOf<DType::kFloat64> {
+  using type = double;
+};
+template <>
+struct ElementOf<DType::kComplex64> {
+  using type = c64;
+};
+template <>
+struct ElementOf<DType::kComplex128> {
+  using type = c128;
+};
+template <>
+struct ElementOf<DType::kFloat16> {
+  using type = Half;
+};
 
 template <DType D>
 using Element = typename ElementOf<D>::type;
@@ -68,11 +110,11 @@ inline constexpr bool kIsReal = kSameType<T, float> || kSameType<T, double>;
 template <class T>
 inline constexpr bool kIsComplex = kSameType<T, c64> || kSameType<T, c128>;
 template <class T>
-inline constexpr bool kIsSigned = kSameType<T, i8> || kSameType<T, i16> || kSameType<T, i32> ||
-                                  kSameType<T, i64>;
+inline constexpr bool kIsSigned =
+    kSameType<T, i8> || kSameType<T, i16> || kSameType<T, i32> || kSameType<T, i64>;
 template <class T>
-inline constexpr bool kIsUnsigned = kSameType<T, u8> || kSameType<T, u16> || kSameType<T, u32> ||
-                                    kSameType<T, u64>;
+inline constexpr bool kIsUnsigned =
+    kSameType<T, u8> || kSameType<T, u16> || kSameType<T, u32> || kSameType<T, u64>;
 template <class T>
 inline constexpr bool kIsInteger = kIsSigned<T> || kIsUnsigned<T>;
 

@@ -25,8 +25,7 @@ template <class Op, class In, class Out, int X, int Z>
 struct UnaryIndex {
   const In* x;
   Out* z;
-  GPURES_OP explicit UnaryIndex(const Call& call)
-      : x(array<In>(call, X)), z(array<Out>(call, Z)) {}
+  GPURES_OP explicit UnaryIndex(const Call& call) : x(array<In>(call, X)), z(array<Out>(call, Z)) {}
   GPURES_OP void operator()(i64 i) const { z[i] = Op::template apply<Out>(x[i]); }
 };
 
@@ -55,7 +54,9 @@ struct SaxpyIndex {
   T* z;
   T a;
   GPURES_OP explicit SaxpyIndex(const Call& call)
-      : x(array<T>(call, X)), y(array<T>(call, Y)), z(array<T>(call, Z)),
+      : x(array<T>(call, X)),
+        y(array<T>(call, Y)),
+        z(array<T>(call, Z)),
         a(load_param<T>(call.params, 0)) {}
   GPURES_OP void operator()(i64 i) const { z[i] = add(multiply(a, x[i]), y[i]); }
 };

@@ -11,9 +11,8 @@ template <class T>
 using KeyOf = Select<kIsReal<T>, SignedOf<sizeof(T)>, Select<kSameType<T, Bool>, u8, T>>;
 
 template <class T>
-inline constexpr T kLowestKey = kIsUnsigned<T>
-                                    ? T{0}
-                                    : static_cast<T>(UnsignedOf<sizeof(T)>{1} << (8 * sizeof(T) - 1));
+inline constexpr T kLowestKey =
+    kIsUnsigned<T> ? T{0} : static_cast<T>(UnsignedOf<sizeof(T)>{1} << (8 * sizeof(T) - 1));
 template <class T>
 inline constexpr T kHighestKey = static_cast<T>(~static_cast<UnsignedOf<sizeof(T)>>(kLowestKey<T>));
 
@@ -25,7 +24,9 @@ GPURES_OP Key turn(Key bits) {
 
 struct Lowest {
   template <class Key>
-  static GPURES_OP bool better(Key a, Key b) { return a < b; }
+  static GPURES_OP bool better(Key a, Key b) {
+    return a < b;
+  }
   template <class Key>
   static constexpr Key kNaN = kLowestKey<Key>;
   template <class Key>
@@ -34,7 +35,9 @@ struct Lowest {
 
 struct Highest {
   template <class Key>
-  static GPURES_OP bool better(Key a, Key b) { return b < a; }
+  static GPURES_OP bool better(Key a, Key b) {
+    return b < a;
+  }
   template <class Key>
   static constexpr Key kNaN = kHighestKey<Key>;
   template <class Key>

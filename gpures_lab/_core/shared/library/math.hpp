@@ -8,12 +8,12 @@
 namespace gpures::library {
 
 #if GPURES_DEVICE_COMPILE
-#define GPURES_MATH(name, function)                                \
-  GPURES_OP float name(float x) { return ::function##f(x); }       \
+#define GPURES_MATH(name, function)                          \
+  GPURES_OP float name(float x) { return ::function##f(x); } \
   GPURES_OP double name(double x) { return ::function(x); }
 #else
-#define GPURES_MATH(name, function)                                       \
-  GPURES_OP float name(float x) { return __builtin_##function##f(x); }    \
+#define GPURES_MATH(name, function)                                    \
+  GPURES_OP float name(float x) { return __builtin_##function##f(x); } \
   GPURES_OP double name(double x) { return __builtin_##function(x); }
 #endif
 

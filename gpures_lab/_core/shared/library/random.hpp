@@ -31,8 +31,7 @@ GPURES_OP RandomBlock<T> uniform_block(u64 block, u64 seed) {
     if constexpr (sizeof(T) == 4) {
       out.number[lane] = unit_interval(words.word[lane]);
     } else {
-      out.number[lane] =
-          unit_interval(u64{words.word[2 * lane + 1]} << 32 | words.word[2 * lane]);
+      out.number[lane] = unit_interval(u64{words.word[2 * lane + 1]} << 32 | words.word[2 * lane]);
     }
   }
   return out;

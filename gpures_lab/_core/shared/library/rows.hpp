@@ -65,9 +65,9 @@ struct LayerNorm {
       const T mean = sum_terms<T>(LoadOne<T>{x}, columns) / count;
       const T variance = sum_terms<T>(LoadDeviation<T>{x, mean}, columns) / count;
       const T deviation = square_root(variance + eps);
-      for_each_index(
-          [=](i64 j) GPURES_LAMBDA { z[j] = (x[j] - mean) / deviation * weight[j] + bias[j]; }, 0,
-          columns);
+      for_each_index([=](i64 j)
+                         GPURES_LAMBDA { z[j] = (x[j] - mean) / deviation * weight[j] + bias[j]; },
+                     0, columns);
     });
   }
 };

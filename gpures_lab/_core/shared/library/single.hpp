@@ -38,7 +38,8 @@ GPURES_OP double log_double(double x) {
   const double mantissa = bits_as<double>((above & 0xfffffffffffffULL) + kRootHalf);
   // The exponent as a double, without a 64-bit integer conversion, which AVX2 lacks.
   const u64 biased = ((above >> 52) + 2048) & 0xfffULL;
-  const double exponent = bits_as<double>(0x4330000000000000ULL | biased) - (4503599627370496.0 + 2048);
+  const double exponent =
+      bits_as<double>(0x4330000000000000ULL | biased) - (4503599627370496.0 + 2048);
   const double s = (mantissa - 1) / (mantissa + 1);
   const double s2 = s * s;
   double p = 1.0 / 19;

@@ -45,37 +45,51 @@ struct Relu {
 
 struct Sqrt {
   template <class T>
-  static GPURES_OP T apply(T x) { return square_root(x); }
+  static GPURES_OP T apply(T x) {
+    return square_root(x);
+  }
 };
 
 struct Exp {
   template <class T>
-  static GPURES_OP T apply(T x) { return exponential(x); }
+  static GPURES_OP T apply(T x) {
+    return exponential(x);
+  }
 };
 
 struct Log {
   template <class T>
-  static GPURES_OP T apply(T x) { return logarithm(x); }
+  static GPURES_OP T apply(T x) {
+    return logarithm(x);
+  }
 };
 
 struct Sin {
   template <class T>
-  static GPURES_OP T apply(T x) { return sine(x); }
+  static GPURES_OP T apply(T x) {
+    return sine(x);
+  }
 };
 
 struct Cos {
   template <class T>
-  static GPURES_OP T apply(T x) { return cosine(x); }
+  static GPURES_OP T apply(T x) {
+    return cosine(x);
+  }
 };
 
 struct Tanh {
   template <class T>
-  static GPURES_OP T apply(T x) { return hyperbolic_tangent(x); }
+  static GPURES_OP T apply(T x) {
+    return hyperbolic_tangent(x);
+  }
 };
 
 struct Sigmoid {
   template <class T>
-  static GPURES_OP T apply(T x) { return logistic(x); }
+  static GPURES_OP T apply(T x) {
+    return logistic(x);
+  }
 };
 
 }  // namespace gpures::library
