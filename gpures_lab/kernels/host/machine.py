@@ -85,6 +85,20 @@ def _absolute(builder: Any, kind: Any, args: list[Any]) -> Any:
     return builder.select(below, builder.neg(value), value)
 
 
+def _sign(builder: Any, kind: Any, args: list[Any]) -> Any:
+    """1, -1 or 0; NaN stays NaN."""
+    value = args[0]
+    zero, one = _constant(value, 0.0 if _is_float(kind) else 0), _constant(value, 1)
+    above = _compare(">")(builder, kind, [value, zero])
+    if not (_is_float(kind) or _is_signed(kind)):
+        return builder.select(above, one, zero)
+    below = _compare("<")(builder, kind, [value, zero])
+    rest = zero
+    if _is_float(kind):
+        rest = builder.select(builder.fcmp_ordered("==", value, zero), zero, value)
+    return builder.select(above, one, builder.select(below, _constant(value, -1), rest))
+
+
 def _square(builder: Any, kind: Any, args: list[Any]) -> Any:
     if kind == types.boolean:
         return args[0]
@@ -300,6 +314,7 @@ _ONE: dict[str, Build] = {
     "logical_not": lambda builder, _, args: builder.not_(args[0]),
     "absolute": _absolute,
     "fabs": _absolute,
+    "sign": _sign,
     "square": _square,
     "reciprocal": _reciprocal,
     "sqrt": lambda builder, _, args: _call(builder, "llvm.sqrt", args),

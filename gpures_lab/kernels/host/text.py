@@ -45,7 +45,7 @@ MACHINE_OPERATIONS = frozenset(
     | {"fabs", "floor", "floor_divide", "fma", "fmax", "fmin", "fmod", "greater", "greater_equal"}
     | {"invert", "left_shift", "less", "less_equal", "logical_and", "logical_not", "logical_or"}
     | {"logical_xor", "maximum", "minimum", "multiply", "negative", "not_equal", "positive"}
-    | {"python_max", "python_min", "reciprocal", "remainder", "right_shift", "rint", "sqrt"}
+    | {"python_max", "python_min", "reciprocal", "remainder", "right_shift", "rint", "sign", "sqrt"}
     | {"square", "subtract", "true_divide", "trunc", "complex", "real", "imag"}
 )
 _SMALL = 2**31

@@ -229,6 +229,8 @@ def _ufunc(scope: Scope, node: ast.Call, name: str, args: list[Expr]) -> Expr:
         return operations.compare(scope, node, comparisons[name], *args)
     if name.startswith("logical_"):
         return Op(BOOL, name, tuple(truth(arg) for arg in args))
+    if name == "sign" and args[0].type.kind == "c":
+        raise scope.error("np.sign of a complex number: write x / abs(x)", node)
     if name == "power":
         return operations.binary(scope, node, ast.Pow(), *args)
     return apply_ufunc(scope, node, name, args)

@@ -86,6 +86,6 @@ def _typed(
         numbers={name: Local(kind, f"={name}") for name, kind in types.items()},
         writable=frozenset(),
     )
-    typed = type_function(inner, tuple(types.items()), f"f{len(unit.functions)}")
+    typed = type_function(inner, tuple(types.items()), next(unit.names))
     unit.functions[key] = typed
     return typed
