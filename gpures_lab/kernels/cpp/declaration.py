@@ -148,7 +148,8 @@ def _parameter(kernel: str, text: str) -> CppParameter:
     marks = re.sub(r"\s", "", match["stars"])
     words = match["type"].replace("*", " * ").replace("&", " & ").split()
     words = [word for word in words if word not in ("__restrict__", "__restrict", "restrict")]
-    is_const = "const" in words
+    # In `float* const x` the pointer is const, not what it points to.
+    is_const = "const" in (words[: words.index("*")] if "*" in words else words)
     plain = " ".join(word for word in words if word not in ("const", "*", "&"))
     plain = plain.replace("std::", "").replace(" <", "<").replace("< ", "<").replace(" >", ">")
     stars = marks.count("*") + words.count("*")
