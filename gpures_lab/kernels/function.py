@@ -206,9 +206,7 @@ class _CaptureReader:
         self.active = active
         self.found: dict[str, Number | Named | Namespace | Function] = {}
 
-    def read(
-        self, body: tuple[ast.stmt, ...]
-    ) -> dict[str, Number | Named | Namespace | Function]:
+    def read(self, body: tuple[ast.stmt, ...]) -> dict[str, Number | Named | Namespace | Function]:
         for statement in body:
             for node in _expressions(statement):
                 if isinstance(node, ast.Name) and node.id not in self.local:

@@ -1,5 +1,8 @@
 """Caches: compiled once, in this process and the next; never trusting what it should not."""
 
+# Kernel bodies carry no annotations.
+# mypy: allow-untyped-defs, allow-untyped-calls
+
 from __future__ import annotations
 
 import json
@@ -128,7 +131,9 @@ def test_a_damaged_entry_is_compiled_again(folder: Path, suffix: str, damage: st
     assert _run().cache_hit
 
 
-@pytest.mark.parametrize(("field", "value"), [("key", "0" * 64), ("format", 999), ("suffix", ".py")])
+@pytest.mark.parametrize(
+    ("field", "value"), [("key", "0" * 64), ("format", 999), ("suffix", ".py")]
+)
 def test_an_entry_of_another_key_or_format_is_not_used(
     folder: Path, field: str, value: object
 ) -> None:
@@ -186,7 +191,7 @@ def test_the_disk_cache_drops_what_was_used_longest_ago(tmp_path: Path) -> None:
     assert cache.read("aa") is not None  # now the newest
     cache.write("dd", Artifact(".o", bytes(900), {}))
     kept = {key for key in ("aa", "bb", "cc", "dd") if cache.read(key)}
-    assert kept == {"aa", "cc", "dd"} or kept == {"aa", "dd"}
+    assert kept == {"aa", "cc", "dd"}
     assert "bb" not in kept
     assert not list(cache.folder.glob("bb.*"))
     assert not list(cache.folder.glob(".new-*"))
@@ -273,7 +278,9 @@ def test_code_outlives_the_cache_that_made_it(folder: Path) -> None:
 
 
 def test_importing_the_package_imports_no_compiler() -> None:
-    probe = "import sys, gpures_lab.kernels; print('numba' in sys.modules, 'llvmlite' in sys.modules)"
+    probe = (
+        "import sys, gpures_lab.kernels; print('numba' in sys.modules, 'llvmlite' in sys.modules)"
+    )
     root = Path(sys.modules["gpures_lab.kernels"].__file__ or "").parents[2]
     said = subprocess.run(
         [sys.executable, "-c", probe],

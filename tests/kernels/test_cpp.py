@@ -13,6 +13,7 @@ import pytest
 from gpures_lab.errors import CompileError, DtypeMismatch, InvalidOption
 from gpures_lab.kernels import Kernel, bind, compile_host, cpp_kernel
 from gpures_lab.kernels.cpp import compiler
+from gpures_lab.kernels.cpp.declaration import CppBody
 
 from .calling import call, signature_of
 
@@ -57,7 +58,9 @@ def test_reading_back_a_dropped_write_gives_zero() -> None:
 
 
 def test_views_have_size_and_shape_and_n_is_the_count() -> None:
-    f = cpp_kernel("f", "const int32_t* u, int64_t* z", "z[i] = u.shape(1) * 100 + u.size() + n + u[n - 1];")
+    f = cpp_kernel(
+        "f", "const int32_t* u, int64_t* z", "z[i] = u.shape(1) * 100 + u.size() + n + u[n - 1];"
+    )
     u, z = np.arange(6, dtype="i4").reshape(2, 3), np.zeros(4, "i8")
     call(f, [u], [z])
     assert z.tolist() == [300 + 6 + 4 + 3] * 4
@@ -91,7 +94,9 @@ def test_equal_handles_are_one_pointer() -> None:
     assert code.arrays == (0,)
     call(axpy, [z, z], [z])
     assert (z == 3).all()
-    shift = cpp_kernel("s", "const float* x, float* z", "z[i] += x[i + 32] * 0 + x[i];", checked=False)
+    shift = cpp_kernel(
+        "s", "const float* x, float* z", "z[i] += x[i + 32] * 0 + x[i];", checked=False
+    )
     half = np.ones(64, "f4")
     call(shift, [half], [half], shape=(32,))
     assert half.tolist() == [2.0] * 32 + [1.0] * 32
@@ -108,6 +113,7 @@ def test_equal_handles_are_one_pointer() -> None:
 )
 def test_declared_types_are_dtypes(spelled: str, dtype: str) -> None:
     f = cpp_kernel("f", f"const {spelled} *x, {spelled}* const z", "z[i] = x[i];")
+    assert isinstance(f.definition, CppBody)
     parameter = f.definition.parameters[0]
     assert np.dtype(parameter.dtype) == np.dtype(dtype)
 
@@ -125,7 +131,11 @@ def test_elements_of_other_dtypes_arrive(dtype: str) -> None:
 @pytest.mark.parametrize(
     ("declared", "value", "expected"),
     [
-        *(("float", 0.5, 0.5), ("float", 3, 3.0), ("double", np.float32(0.1), float(np.float32(0.1)))),
+        *(
+            ("float", 0.5, 0.5),
+            ("float", 3, 3.0),
+            ("double", np.float32(0.1), float(np.float32(0.1))),
+        ),
         *(("int", 7, 7.0), ("uint8_t", np.uint16(300), 44.0), ("bool", True, 1.0)),
         *(("float", np.float64(1.5), 1.5), ("long long", 2**40, float(2**40))),
         *(("bool", 2, 1.0), ("float", False, 0.0)),
@@ -141,10 +151,14 @@ def test_params_arrive_in_their_declared_type(declared: str, value: Any, expecte
 def test_dtypes_of_the_call_must_be_the_declared_ones() -> None:
     blur = cpp_kernel("blur", _BLUR, "z[i] = w * x[i];")
     x = np.zeros(3)
-    with pytest.raises(DtypeMismatch, match=r"declares x as float\* \(float32\); this call passes float64"):
+    with pytest.raises(
+        DtypeMismatch, match=r"declares x as float\* \(float32\); this call passes float64"
+    ):
         call(blur, [x], [np.zeros(3, "f4")], {"w": 1.0})
     count = cpp_kernel("count", "float* z, int a", "z[i] = a;")
-    with pytest.raises(DtypeMismatch, match=r"declares a as int \(int32\); this call passes a float"):
+    with pytest.raises(
+        DtypeMismatch, match=r"declares a as int \(int32\); this call passes a float"
+    ):
         call(count, [], [np.zeros(3, "f4")], {"a": 1.0})
 
 
@@ -222,7 +236,7 @@ def test_declarations_that_are_refused(parameters: str, message: str) -> None:
 
 @pytest.mark.parametrize("body", ["z[i] = 1; }", "z[i] = (1;", "} void other() {"])
 def test_a_body_cannot_leave_its_function(body: str) -> None:
-    with pytest.raises(CompileError, match="closes nothing|never closed"):
+    with pytest.raises(CompileError, match=r"closes nothing|never closed"):
         cpp_kernel("f", "float* z", body)
 
 
@@ -239,7 +253,9 @@ def test_a_body_cannot_leave_its_function(body: str) -> None:
 )
 def test_an_i_that_means_something_else_is_no_map(body: str) -> None:
     """Catches a body that would run without checks over another variable called i."""
-    assert not cpp_kernel("f", "float* z", body).definition.is_map
+    definition = cpp_kernel("f", "float* z", body).definition
+    assert isinstance(definition, CppBody)
+    assert not definition.is_map
 
 
 def test_bindings_go_by_const() -> None:
@@ -256,7 +272,7 @@ def test_bindings_go_by_const() -> None:
 def no_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     return tmp_path
 
 
@@ -276,7 +292,7 @@ def test_cxx_comes_first_and_ziglang_last(
         return compiler.Compiler(command, "1")
 
     monkeypatch.setattr(compiler, "_ask", ask)
-    monkeypatch.setattr(compiler.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
     compiler._announce_zig.cache_clear()
     with caplog.at_level(logging.INFO, "gpures_lab"):
         assert compiler.find_compiler("f").command[:4] == (sys.executable, "-m", "ziglang", "c++")

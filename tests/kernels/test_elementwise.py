@@ -32,27 +32,29 @@ def _binary_expressions(left: str, right: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("left", "right"), [*((dtype, dtype) for dtype in DTYPES), *_MIXED]
-)
+@pytest.mark.parametrize(("left", "right"), [*((dtype, dtype) for dtype in DTYPES), *_MIXED])
 def test_binary_operators_equal_numpy(left: str, right: str) -> None:
     """Catches a promotion, a rounding or a division that differs from NumPy's loop."""
     x, y = pairs(left, right)
     expressions = _binary_expressions(left, right)
     expected = evaluate(expressions, {"x": x, "y": y})
-    found = run_elementwise(
-        expressions, {"x": x, "y": y}, [each.dtype.name for each in expected]
-    )
+    found = run_elementwise(expressions, {"x": x, "y": y}, [each.dtype.name for each in expected])
     for text, mine, theirs in zip(expressions, found, expected, strict=True):
         equal = same_bits(mine, theirs)
         if text in _CHOICE:
             equal |= mine == theirs  # NumPy's own choice between 0.0 and -0.0 depends on position
-        assert equal.all(), (text, x[~equal][:3], y[~equal][:3], mine[~equal][:3], theirs[~equal][:3])
+        assert equal.all(), (
+            text,
+            x[~equal][:3],
+            y[~equal][:3],
+            mine[~equal][:3],
+            theirs[~equal][:3],
+        )
 
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_products_and_quotients_are_numpys(dtype: str) -> None:
-    """Catches a wrong part, or a naive quotient; NumPy itself contracts these on some processors."""
+    """Catches a wrong part or a naive quotient; some processors' NumPy contracts these itself."""
     x, y = pairs(dtype, dtype)
     x, y = x[y != 0], y[y != 0]
     expressions = ["x * y", "x / y", "x ** 2", "x.real", "x.imag", "abs(x)"]
@@ -69,7 +71,15 @@ def test_literals_and_python_params_never_widen(dtype: str) -> None:
     x = samples(dtype)
     expressions = ["1 + x", "x * 3", "x - 1", "a * x + b"]
     if np.dtype(dtype).kind == "f":
-        expressions += ["0.1 * x + 0.7", "x / 3", "1 / 3 * x", "x // 3", "x % 0.7", "1 - x", "2 ** x"]
+        expressions += [
+            "0.1 * x + 0.7",
+            "x / 3",
+            "1 / 3 * x",
+            "x // 3",
+            "x % 0.7",
+            "1 - x",
+            "2 ** x",
+        ]
         expressions += ["x < 0.1", "x ** 2", "x ** 0.5", "x ** -1"]
     a, b = (3, 5) if np.dtype(dtype).kind in "iu" else (0.1, 0.3)
     values = {"x": x, "a": a, "b": b}

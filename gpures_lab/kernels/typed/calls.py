@@ -11,7 +11,7 @@ from gpures_lab.kernels.captures import Named, Namespace, Number
 from gpures_lab.kernels.function import Function
 from gpures_lab.kernels.typed import operations
 from gpures_lab.kernels.typed.functions import invoke
-from gpures_lab.kernels.typed.operations import apply_ufunc, as_index, cast, select, truth
+from gpures_lab.kernels.typed.operations import apply_ufunc, cast, select, truth
 from gpures_lab.kernels.typed.scalars import (
     BOOL,
     COMPUTABLE,
@@ -275,7 +275,11 @@ def _dtype(scope: Scope, node: ast.Call, name: str, args: list[Expr]) -> Expr:
         except (OverflowError, TypeError) as reason:
             raise scope.error(str(reason), node) from None
         return Const(of_number(converted), converted)
-    return Op(explicit, "positive", (value,)) if value.type.dtype == name else cast(value, name, explicit)
+    return (
+        Op(explicit, "positive", (value,))
+        if value.type.dtype == name
+        else cast(value, name, explicit)
+    )
 
 
 def _fma(scope: Scope, node: ast.Call, args: list[Expr]) -> Expr:
