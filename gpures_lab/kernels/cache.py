@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpures_lab.kernels.artifact import Artifact
-from gpures_lab.kernels.disk import DiskCache, cache_dir
+from gpures_lab.kernels.disk import open_disk_cache
 from gpures_lab.kernels.signature import HostCode
 
 __all__ = ["CacheCounters", "KernelCache"]
@@ -104,8 +104,8 @@ class KernelCache:
         build: Callable[[], Artifact],
         load: Callable[[Artifact, Path | None, bool], HostCode | None],
     ) -> HostCode:
-        disk = DiskCache(cache_dir())
-        entry = disk.read(disk_key)
+        disk = open_disk_cache()
+        entry = disk.read(disk_key) if disk is not None else None
         if entry is not None:
             code = load(entry[0], entry[1], True)
             if code is not None:
@@ -113,7 +113,7 @@ class KernelCache:
                     self._disk_hits += 1
                 return code
         artifact = build()
-        path = disk.write(disk_key, artifact)
+        path = disk.write(disk_key, artifact) if disk is not None else None
         code = load(artifact, path, False)
         if code is None:
             raise AssertionError("code that was just compiled here cannot be loaded here")

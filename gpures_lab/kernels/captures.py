@@ -32,7 +32,9 @@ __all__ = [
     "member",
 ]
 
-BUILTINS = frozenset({"abs", "bool", "complex", "float", "int", "len", "max", "min", "range", "round"})
+BUILTINS = frozenset(
+    {"abs", "bool", "complex", "float", "int", "len", "max", "min", "range", "round"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +160,5 @@ def describe(captured: Number | Named | Namespace | Refused | Function) -> str:
     if isinstance(captured, Named):
         return f"{captured.kind} {captured.name}"
     if isinstance(captured, (Namespace, Refused)):
-        raise AssertionError("modules and refused values are never part of an identity")
+        raise TypeError("modules and refused values are never part of an identity")
     return f"function {captured.identity}"

@@ -104,7 +104,8 @@ class Kernel(_native.KernelBase):
     def __repr__(self) -> str:
         first = ["i", "j", "k"][: self.indices] if self.kind == "index" else ["acc"]
         unchecked = "" if self.checked else ", unchecked"
-        return f"<{self.kind} kernel {self.name}({', '.join([*first, *self.parameters])}){unchecked}>"
+        names = ", ".join([*first, *self.parameters])
+        return f"<{self.kind} kernel {self.name}({names}){unchecked}>"
 
 
 @overload
@@ -143,9 +144,7 @@ def kernel(
     return _index_kernel(_plain(function), checked)
 
 
-def reduction(
-    function: Callable[..., Any] | None = None, /, *, init: Any
-) -> Any:
+def reduction(function: Callable[..., Any] | None = None, /, *, init: Any) -> Any:
     """Make a reduction of ``def total(acc, v): return acc + v``, used as ``@gl.reduction(init=0)``.
 
     Parameters
@@ -165,7 +164,7 @@ def reduction(
     def decorate(inner: Callable[..., Any]) -> Kernel:
         body = read_function(_plain(inner))
         check_reduction(body, init)
-        return _python_kernel(body, "reduction", 1, body.parameters[1:], True, init)
+        return _python_kernel(body, kind="reduction", parameters=body.parameters[1:], init=init)
 
     return decorate if function is None else decorate(function)
 
@@ -256,7 +255,9 @@ def kernel_from_source(
     tree = ast.FunctionDef(name=name, args=arguments, body=statements, decorator_list=[])
     definition = function_from_tree(source, tree, ({}, namespace), count="n")
     check_index_kernel(definition, indices)
-    return _python_kernel(definition, "index", indices, tuple(names[indices:]), checked, None)
+    return _python_kernel(
+        definition, indices=indices, parameters=tuple(names[indices:]), checked=checked
+    )
 
 
 def _plain(function: Callable[..., Any]) -> types.FunctionType:
@@ -271,16 +272,19 @@ def _index_kernel(function: types.FunctionType, checked: bool) -> Kernel:
     body = read_function(function)
     indices = leading_indices(body)
     check_index_kernel(body, indices)
-    return _python_kernel(body, "index", indices, body.parameters[indices:], checked, None)
+    return _python_kernel(
+        body, indices=indices, parameters=body.parameters[indices:], checked=checked
+    )
 
 
 def _python_kernel(
     body: Function,
-    kind: str,
-    indices: int,
+    *,
+    kind: str = "index",
+    indices: int = 1,
     parameters: tuple[str, ...],
-    checked: bool,
-    init: Any,
+    checked: bool = True,
+    init: Any = None,
 ) -> Kernel:
     return Kernel(
         name=body.source.name,

@@ -48,8 +48,8 @@ def check_index_kernel(body: Function, indices: int) -> None:
         if name in body.scalars or name in body.defaults:
             array = body.parameters[last_array]
             raise body.source.error(
-                f"the param {name} stands before the array {array}; the order is indices, "
-                "inputs, outputs, params"
+                f"the body uses {name} as a number, and it stands before the array {array}; the "
+                "order is indices, inputs, outputs, params"
             )
     for name in body.defaults:
         if name in body.arrays:
@@ -83,13 +83,13 @@ def check_reduction(body: Function, init: Any) -> None:
 
 def _check_arrays(body: Function) -> None:
     for name in sorted(body.arrays):
-        if name in body.scalars:
-            raise body.source.error(f"{name} is used both as an array and as a number")
         if name in body.assigned:
             raise body.source.error(
                 f"the array {name} cannot be assigned; store to its elements, as in {name}[i]",
                 _store_of(body, name),
             )
+        if name in body.scalars:
+            raise body.source.error(f"{name} is used both as an array and as a number")
 
 
 def _store_of(body: Function, name: str) -> ast.AST | None:

@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from gpures_lab.errors import InvalidOption
 from gpures_lab.kernels.artifact import Artifact
 
-__all__ = ["FORMAT", "DiskCache", "cache_dir"]
+__all__ = ["FORMAT", "DiskCache", "cache_dir", "open_disk_cache"]
 
 FORMAT = 1
 LIMIT_BYTES = 1 << 30
@@ -46,6 +47,15 @@ def _default_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "gpures_lab"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpures_lab"
+
+
+def open_disk_cache() -> DiskCache | None:
+    """The cache of `cache_dir`; None, and a warning, where that folder cannot be used."""
+    try:
+        return DiskCache(cache_dir())
+    except InvalidOption as reason:
+        _log.warning("compiled kernels are not kept on disk: %s", reason)
+        return None
 
 
 class DiskCache:
@@ -104,10 +114,10 @@ class DiskCache:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
-            os.replace(temporary, path)
+            Path(temporary).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(temporary)
+                Path(temporary).unlink()
             raise
 
     def _shrink(self, keep: str) -> None:

@@ -16,7 +16,7 @@ from gpures_lab.kernels.source import Source, read_source
 
 __all__ = ["Function", "assigned_names", "function_from_tree", "read_function"]
 
-ARRAY_ATTRIBUTES = frozenset({"shape", "size", "ndim"})
+_NUMBER_ATTRIBUTES = frozenset({"real", "imag"})
 _MAX_CALL_DEPTH = 32
 
 
@@ -206,9 +206,7 @@ class _CaptureReader:
         self.active = active
         self.found: dict[str, Number | Named | Namespace | Function] = {}
 
-    def read(
-        self, body: tuple[ast.stmt, ...]
-    ) -> dict[str, Number | Named | Namespace | Function]:
+    def read(self, body: tuple[ast.stmt, ...]) -> dict[str, Number | Named | Namespace | Function]:
         for statement in body:
             for node in _expressions(statement):
                 if isinstance(node, ast.Name) and node.id not in self.local:
@@ -296,7 +294,7 @@ class _ParameterUses(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         named = isinstance(node.value, ast.Name) and node.value.id in self.parameters
-        if named and node.attr in ARRAY_ATTRIBUTES:
+        if named and node.attr not in _NUMBER_ATTRIBUTES:
             assert isinstance(node.value, ast.Name)
             self.arrays.add(node.value.id)
         else:
@@ -326,6 +324,15 @@ class _ParameterUses(ast.NodeVisitor):
             self.arrays.add(argument.id)
             return
         self.scalars.add(argument.id)
+
+    def visit_For(self, node: ast.For) -> None:
+        self.visit(node.target)
+        if isinstance(node.iter, ast.Name) and node.iter.id in self.parameters:
+            self.arrays.add(node.iter.id)  # refused where it is typed, by what it is
+        else:
+            self.visit(node.iter)
+        for statement in node.body:
+            self.visit(statement)
 
     def visit_Name(self, node: ast.Name) -> None:
         if node.id in self.parameters:

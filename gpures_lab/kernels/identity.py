@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 __all__ = ["digest", "kernel_identity"]
 
@@ -18,8 +17,8 @@ def digest(*parts: str) -> str:
     return summed.hexdigest()
 
 
-def kernel_identity(
-    kind: str, language: str, indices: int, checked: bool, init: Any, body: str
+def kernel_identity(  # noqa: PLR0917 - what a kernel is made of, in the order in which it is hashed
+    kind: str, language: str, indices: int, checked: bool, init: object, body: str
 ) -> str:
     """Digest of everything that defines a kernel; ``body`` is the front end's own digest."""
     start = f"{type(init).__name__} {init!r}"

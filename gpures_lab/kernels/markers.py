@@ -9,7 +9,7 @@ from gpures_lab.errors import InvalidOption
 __all__ = ["fma"]
 
 
-def fma(x: float, y: float, z: float) -> NoReturn:
+def fma(x: float, y: float, z: float) -> NoReturn:  # noqa: ARG001 - what it means to a kernel
     """``x * y + z`` rounded once, inside a kernel.
 
     Kernels are compiled without contraction, so that their results equal NumPy's; this asks for

@@ -19,9 +19,7 @@ from gpures_lab.kernels import (
 )
 
 _POINTER = ctypes.c_void_p
-_ENTRY = ctypes.CFUNCTYPE(
-    None, *[_POINTER] * 5, ctypes.c_longlong, ctypes.c_longlong, _POINTER
-)
+_ENTRY = ctypes.CFUNCTYPE(None, *[_POINTER] * 5, ctypes.c_longlong, ctypes.c_longlong, _POINTER)
 
 
 def param_spec(name: str, value: Any) -> ParamSpec:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import warnings
 from typing import Any
 
@@ -25,10 +27,11 @@ def samples(dtype: str, *, hard: bool = True) -> np.ndarray:
         return np.array([False, True, True, False])
     if kind.kind in "iu":
         limits = np.iinfo(kind)
-        values = [0, 1, 2, 3, 7, 10, 63, 100, limits.max, limits.max - 1, limits.min, limits.min + 1]
+        whole = [0, 1, 2, 3, 7, 10, 63, 100]
+        whole += [limits.max, limits.max - 1, limits.min, limits.min + 1]
         if kind.kind == "i":
-            values += [-1, -2, -3, -7, -10]
-        return np.array(values, dtype)
+            whole += [-1, -2, -3, -7, -10]
+        return np.array(whole, dtype)
     values = [0.0, 1.0, -1.0, 0.5, -0.5, 2.0, 3.0, -3.0, 7.25, -7.25, 1e-3, 0.1, 123.456, -0.1]
     if hard:
         values += [-0.0, np.inf, -np.inf, np.nan, 1e30, -1e30, 1e-30]
@@ -44,14 +47,12 @@ def pairs(left: str, right: str) -> tuple[np.ndarray, np.ndarray]:
     return np.repeat(a, b.size), np.tile(b, a.size)
 
 
-def evaluate(expressions: list[str], arrays: dict[str, np.ndarray]) -> list[np.ndarray]:
+def evaluate(expressions: list[str], arrays: dict[str, Any]) -> list[np.ndarray]:
     """NumPy's results over whole arrays, without float16."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        found = [np.asarray(eval(text, {"np": np, **arrays})) for text in expressions]
-    return [
-        each.astype(np.float32) if each.dtype == np.float16 else each for each in found
-    ]
+        found = [np.asarray(eval(text, {"np": np, **arrays})) for text in expressions]  # noqa: S307 - our own
+    return [each.astype(np.float32) if each.dtype == np.float16 else each for each in found]
 
 
 def run_elementwise(
@@ -62,14 +63,13 @@ def run_elementwise(
     name: str = "elementwise",
 ) -> list[np.ndarray]:
     """The same expressions of elements, one output of the given dtype each, in one kernel."""
-    import re
-
     size = next(iter(arrays.values())).size
     lines = []
     for k, text in enumerate(expressions):
+        element = text
         for array in arrays:
-            text = re.sub(rf"(?<![\w.]){array}\b", f"{array}[i]", text)
-        lines.append(f"z{k}[i] = {text}")
+            element = re.sub(rf"(?<![\w.]){array}\b", f"{array}[i]", element)
+        lines.append(f"z{k}[i] = {element}")
     results = [np.zeros(size, dtype) for dtype in outputs]
     kernel = kernel_from_source(
         name,
@@ -77,7 +77,7 @@ def run_elementwise(
         inputs=list(arrays),
         outputs=[f"z{k}" for k in range(len(expressions))],
         params=list(params or {}),
-        namespace={"np": np, **({"math": __import__("math")})},
+        namespace={"np": np, "math": math},
     )
     assert call(kernel, list(arrays.values()), results, params)[0] == 0
     return results
@@ -86,14 +86,13 @@ def run_elementwise(
 def same_bits(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Elementwise: equal bit for bit, all NaNs being one."""
     if left.dtype.kind == "c":
-        return same_bits(left.real.copy(), right.real.copy()) & same_bits(
-            left.imag.copy(), right.imag.copy()
-        )
+        real = same_bits(left.real.copy(), right.real.copy())
+        return np.asarray(real & same_bits(left.imag.copy(), right.imag.copy()))
     if left.dtype.kind != "f":
-        return left == right
+        return np.asarray(left == right)
     whole = {4: np.uint32, 8: np.uint64}[left.dtype.itemsize]
     both_nan = np.isnan(left) & np.isnan(right)
-    return both_nan | (left.view(whole) == right.view(whole))
+    return np.asarray(both_nan | (left.view(whole) == right.view(whole)))
 
 
 def ulps(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -103,4 +102,4 @@ def ulps(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         unit = np.spacing(np.abs(right)).astype(np.float64)
         found = np.where(distance == 0, 0.0, distance / unit)
     equal = (left == right) | (np.isnan(left) & np.isnan(right))
-    return np.where(equal, 0.0, found)
+    return np.asarray(np.where(equal, 0.0, found))

@@ -30,8 +30,8 @@ _FLAGS = (
     *("-fno-trapping-math", "-fno-strict-aliasing", "-fno-sanitize=all"),
     *("-shared", "-fPIC", "-fvisibility=hidden", "-w"),
 )
-_ERROR = re.compile(rf"^(?:In file included.*|){BODY_FILE}:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.M)
-_ANY_ERROR = re.compile(r"^(.*?): (?:fatal )?error: (.*)$", re.M)
+_ERROR = re.compile(rf"^{BODY_FILE}:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)
+_ANY_ERROR = re.compile(r"^(.*?): (?:fatal )?error: (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def compile_library(source: Source, text: str, *, checked: bool) -> bytes:
         command = [*compiler.command, *_FLAGS, str(written), "-o", str(library)]
         try:
             done = subprocess.run(
-                command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder
+                command, capture_output=True, text=True, timeout=_TIMEOUT_S, cwd=folder, check=False
             )
         except subprocess.TimeoutExpired as reason:
             raise source.error(f"the compiler ran longer than {_TIMEOUT_S:.0f} s") from reason

@@ -47,7 +47,9 @@ _HINTS = {
     "_Float16": "float16 can be held and moved, not computed with",
 }
 _GIVEN = frozenset({"i", "j", "k", "n"})
-_DECLARATION = re.compile(r"(?P<type>.+?)(?P<stars>[\s*&]*)(?<![\w:])(?P<name>[A-Za-z_]\w*)", re.S)
+_DECLARATION = re.compile(
+    r"(?P<type>.+?)(?P<stars>[\s*&]*)(?<![\w:])(?P<name>[A-Za-z_]\w*)", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,7 @@ class CppBody:
         return frozenset(p.name for p in self.parameters if p.is_array)
 
 
-def read_cpp_body(
-    name: str, parameters: str, body: str, indices: int, checked: bool
-) -> CppBody:
+def read_cpp_body(name: str, parameters: str, body: str, indices: int, checked: bool) -> CppBody:
     """Read declarations and look at how the body uses its pointers.
 
     Raises
@@ -113,7 +113,9 @@ def read_cpp_body(
     names = [parameter.name for parameter in declared]
     for each in names:
         if names.count(each) > 1:
-            raise CompileError(f"kernel {name}: the parameter {each} is declared twice", kernel=name)
+            raise CompileError(
+                f"kernel {name}: the parameter {each} is declared twice", kernel=name
+            )
     if not any(parameter.is_output for parameter in declared):
         raise CompileError(
             f"kernel {name}: no output is declared; a pointer to non-const, as in float* z, is one",
@@ -148,7 +150,8 @@ def _parameter(kernel: str, text: str) -> CppParameter:
     marks = re.sub(r"\s", "", match["stars"])
     words = match["type"].replace("*", " * ").replace("&", " & ").split()
     words = [word for word in words if word not in ("__restrict__", "__restrict", "restrict")]
-    is_const = "const" in words
+    # In `float* const x` the pointer is const, not what it points to.
+    is_const = "const" in (words[: words.index("*")] if "*" in words else words)
     plain = " ".join(word for word in words if word not in ("const", "*", "&"))
     plain = plain.replace("std::", "").replace(" <", "<").replace("< ", "<").replace(" >", ">")
     stars = marks.count("*") + words.count("*")

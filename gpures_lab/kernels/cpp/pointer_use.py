@@ -69,9 +69,7 @@ def _check_balance(source: Source, tokens: list[Token]) -> None:
         raise source.error("a bracket is never closed", tokens[-1].line)
 
 
-def _check_name(
-    source: Source, tokens: list[Token], position: int, arrays: frozenset[str]
-) -> None:
+def _check_name(source: Source, tokens: list[Token], position: int, arrays: frozenset[str]) -> None:
     token = tokens[position]
     before = tokens[position - 1].text if position else ""
     following = [each.text for each in tokens[position + 1 : position + 3]]

@@ -106,8 +106,8 @@ def write_source(body: CppBody, names: tuple[str, ...], signature: Signature) ->
     declared += [_declaration(parameter, views) for parameter in body.parameters]
     lines = [_HEAD, _VIEW if views else "", _PARAM]
     lines.append("static inline __attribute__((always_inline)) void gpures_body(")
-    lines.append(f"    {', '.join(declared)}) {{\n#line 1 \"{BODY_FILE}\"\n")
-    lines.append(body.source.text.rstrip("\n") + "\n}\n#line 1 \"gpures_kernel\"\n")
+    lines.append(f"    {', '.join(declared)}) {{\n" + f'#line 1 "{BODY_FILE}"\n')
+    lines.append(body.source.text.rstrip("\n") + '\n}\n#line 1 "gpures_kernel"\n')
 
     pointers = [
         f"{by_name[names[position]].spelled}* __restrict gpures_p{slot}"
@@ -201,9 +201,9 @@ def _entry(
     ]
     rest = "sizes, shapes, params, space, begin, end, fault"
     return [
-        'extern "C" __attribute__((visibility("default"))) void gpures_kernel(\n'
-        "    void* const* data, const int64_t* sizes, const int64_t* shapes,\n"
-        "    const uint64_t* params, const int64_t* space, int64_t begin, int64_t end,\n"
+        'extern "C" __attribute__((visibility("default"))) void gpures_kernel(\n',
+        "    void* const* data, const int64_t* sizes, const int64_t* shapes,\n",
+        "    const uint64_t* params, const int64_t* space, int64_t begin, int64_t end,\n",
         "    int64_t* fault) {\n",
         f"  gpures_run({', '.join([*passed, rest])});\n}}\n",
     ]

@@ -137,9 +137,7 @@ class _Finder:
         self.axes: set[int] = set()
         self.given: dict[str, str] = {}
         nodes = [node for statement in body.body for node in walk(statement)]
-        self.assigned = Counter(
-            node.name for node in nodes if isinstance(node, (Assign, For))
-        )
+        self.assigned = Counter(node.name for node in nodes if isinstance(node, (Assign, For)))
 
     # Statements: a local counts as its value where one assignment alone can have made it.
 
@@ -323,7 +321,7 @@ class _Finder:
             return given[0]
         if node.name in ("add", "subtract"):
             return self.sum(node.name, *given)
-        rule = {
+        rules: dict[str, Callable[..., _Span]] = {
             "negative": self.negative,
             "absolute": self.absolute,
             "python_min": self.minimum,
@@ -333,7 +331,8 @@ class _Finder:
             "multiply": self.product,
             "floor_divide": self.quotient,
             "remainder": self.rest,
-        }.get(node.name)
+        }
+        rule = rules.get(node.name)
         return None if rule is None else rule(*[self.flatten(span) for span in given])
 
     def sum(self, name: str, left: _Span, right: _Span) -> _Span:

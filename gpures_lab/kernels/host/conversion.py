@@ -45,7 +45,7 @@ def _to_int(builder: Any, kind: Any, value: Any, target: Any) -> Any:
     goal = ir.IntType(target.bitwidth)
     if value.type.width >= goal.width:
         return value if value.type.width == goal.width else builder.trunc(value, goal)
-    signed = isinstance(kind, types.Integer) and kind.signed
+    signed = kind.name.startswith("int")
     return (builder.sext if signed else builder.zext)(value, goal)
 
 
@@ -55,7 +55,7 @@ def _to_float(builder: Any, kind: Any, value: Any, target: Any) -> Any:
         if kind == target:
             return value
         return (builder.fptrunc if target.bitwidth == 32 else builder.fpext)(value, goal)
-    signed = isinstance(kind, types.Integer) and kind.signed
+    signed = kind.name.startswith("int")
     return (builder.sitofp if signed else builder.uitofp)(value, goal)
 
 
@@ -90,7 +90,7 @@ def make_complex(builder: Any, real: Any, imaginary: Any) -> Any:
 
 
 def _conversion(name: str, target: Any) -> Any:
-    def op(typingctx, a):  # type: ignore[no-untyped-def]
+    def op(_typing, a):  # type: ignore[no-untyped-def]
         def codegen(_context: Any, builder: Any, signature: Any, args: Any) -> Any:
             return convert(builder, signature.args[0], args[0], target)
 
@@ -100,7 +100,7 @@ def _conversion(name: str, target: Any) -> Any:
     return intrinsic(op)
 
 
-def _complex(typingctx, a, b):  # type: ignore[no-untyped-def]
+def _complex(_typing, a, b):  # type: ignore[no-untyped-def]
     target = types.complex64 if a == types.float32 else types.complex128
 
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -110,7 +110,7 @@ def _complex(typingctx, a, b):  # type: ignore[no-untyped-def]
 
 
 def _part(position: int) -> Any:
-    def op(typingctx, a):  # type: ignore[no-untyped-def]
+    def op(_typing, a):  # type: ignore[no-untyped-def]
         def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             return builder.extract_value(args[0], position)
 

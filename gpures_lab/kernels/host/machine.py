@@ -40,7 +40,7 @@ def _zero(value: Any) -> Any:
     return ir.Constant(value.type, 0)
 
 
-def _constant(value: Any, number: int | float) -> Any:
+def _constant(value: Any, number: float) -> Any:
     return ir.Constant(value.type, number)
 
 
@@ -49,7 +49,7 @@ def _is_float(kind: Any) -> bool:
 
 
 def _is_signed(kind: Any) -> bool:
-    return isinstance(kind, types.Integer) and bool(kind.signed)
+    return bool(kind.name.startswith("int"))
 
 
 def _call(builder: Any, name: str, args: list[Any]) -> Any:
@@ -85,13 +85,27 @@ def _absolute(builder: Any, kind: Any, args: list[Any]) -> Any:
     return builder.select(below, builder.neg(value), value)
 
 
+def _sign(builder: Any, kind: Any, args: list[Any]) -> Any:
+    """1, -1 or 0; NaN stays NaN."""
+    value = args[0]
+    zero, one = _constant(value, 0.0 if _is_float(kind) else 0), _constant(value, 1)
+    above = _compare(">")(builder, kind, [value, zero])
+    if not (_is_float(kind) or _is_signed(kind)):
+        return builder.select(above, one, zero)
+    below = _compare("<")(builder, kind, [value, zero])
+    rest = zero
+    if _is_float(kind):
+        rest = builder.select(builder.fcmp_ordered("==", value, zero), zero, value)
+    return builder.select(above, one, builder.select(below, _constant(value, -1), rest))
+
+
 def _square(builder: Any, kind: Any, args: list[Any]) -> Any:
     if kind == types.boolean:
         return args[0]
     return (builder.fmul if _is_float(kind) else builder.mul)(args[0], args[0])
 
 
-def _reciprocal(builder: Any, kind: Any, args: list[Any]) -> Any:
+def _reciprocal(builder: Any, _kind: Any, args: list[Any]) -> Any:
     return builder.fdiv(_constant(args[0], 1.0), args[0])
 
 
@@ -253,15 +267,15 @@ def _same(name: str, build: Build, *, result: Any = None, arity: int = 2) -> Any
     # Numba reads an intrinsic's parameter names, so each arity is written out.
     if arity == 1:
 
-        def op(typingctx, a):  # type: ignore[no-untyped-def]
+        def op(_typing, a):  # type: ignore[no-untyped-def]
             return check(a)
     elif arity == 2:
 
-        def op(typingctx, a, b):  # type: ignore[no-untyped-def,misc]
+        def op(_typing, a, b):  # type: ignore[no-untyped-def,misc]
             return check(a, b)
     else:
 
-        def op(typingctx, a, b, c):  # type: ignore[no-untyped-def,misc]
+        def op(_typing, a, b, c):  # type: ignore[no-untyped-def,misc]
             return check(a, b, c)
 
     op.__name__ = name
@@ -300,6 +314,7 @@ _ONE: dict[str, Build] = {
     "logical_not": lambda builder, _, args: builder.not_(args[0]),
     "absolute": _absolute,
     "fabs": _absolute,
+    "sign": _sign,
     "square": _square,
     "reciprocal": _reciprocal,
     "sqrt": lambda builder, _, args: _call(builder, "llvm.sqrt", args),
@@ -327,7 +342,5 @@ def operations() -> dict[str, Any]:
         name: _same(name, _compare(sign), result=types.boolean)
         for name, sign in _COMPARISONS.items()
     }
-    table["fma"] = _same(
-        "fma", lambda builder, _, args: _call(builder, "llvm.fma", args), arity=3
-    )
+    table["fma"] = _same("fma", lambda builder, _, args: _call(builder, "llvm.fma", args), arity=3)
     return table

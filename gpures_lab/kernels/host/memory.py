@@ -63,8 +63,11 @@ def _store_value(builder: Any, base: Any, index: Any, dtype: str, value: Any) ->
 
 
 class _Scopes:
-    """Tells LLVM that distinct arrays do not overlap: without it a loop over many of them would
-    test every pair before each call, and beyond a few pairs would not be vectorized at all."""
+    """Tells LLVM that distinct arrays do not overlap.
+
+    Without it a loop over several would test every pair before each call, and beyond a few pairs
+    would not be vectorized at all.
+    """
 
     def __init__(self, slot: int, count: int) -> None:
         self.slot = slot
@@ -92,7 +95,7 @@ def array_access(slot: int, dtype: str, count: int) -> dict[str, Any]:
     kind = NUMBA_TYPES[dtype]
     scopes = _Scopes(slot, count)
 
-    def load(typingctx, base, index):  # type: ignore[no-untyped-def]
+    def load(_typing, _base, _index):  # type: ignore[no-untyped-def]
         def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             value, instructions = _load_value(builder, args[0], args[1], dtype)
             scopes.mark(builder, instructions)
@@ -100,7 +103,7 @@ def array_access(slot: int, dtype: str, count: int) -> dict[str, Any]:
 
         return kind(types.voidptr, types.int64), codegen
 
-    def guarded_load(typingctx, base, index):  # type: ignore[no-untyped-def]
+    def guarded_load(_typing, _base, _index):  # type: ignore[no-untyped-def]
         def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             inside = builder.icmp_signed(">=", args[1], ir.Constant(_WORD, 0))
             before = builder.block
@@ -115,14 +118,14 @@ def array_access(slot: int, dtype: str, count: int) -> dict[str, Any]:
 
         return kind(types.voidptr, types.int64), codegen
 
-    def store(typingctx, base, index, value):  # type: ignore[no-untyped-def]
+    def store(_typing, _base, _index, _value):  # type: ignore[no-untyped-def]
         def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             scopes.mark(builder, _store_value(builder, args[0], args[1], dtype, args[2]))
             return context.get_dummy_value()
 
         return types.void(types.voidptr, types.int64, kind), codegen
 
-    def guarded_store(typingctx, base, index, value):  # type: ignore[no-untyped-def]
+    def guarded_store(_typing, _base, _index, _value):  # type: ignore[no-untyped-def]
         def codegen(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             inside = builder.icmp_signed(">=", args[1], ir.Constant(_WORD, 0))
             with builder.if_then(inside, likely=True):
@@ -140,14 +143,14 @@ def array_access(slot: int, dtype: str, count: int) -> dict[str, Any]:
     return {f"{name}{slot}": intrinsic(function) for name, function in named.items()}
 
 
-def _address(typingctx, table, position):  # type: ignore[no-untyped-def]
+def _address(_typing, _table, _position):  # type: ignore[no-untyped-def]
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.load(_pointer(builder, args[0], args[1], ir.PointerType(_BYTE)))
 
     return types.voidptr(types.voidptr, types.int64), codegen
 
 
-def _word(typingctx, table, position):  # type: ignore[no-untyped-def]
+def _word(_typing, _table, _position):  # type: ignore[no-untyped-def]
     def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         return builder.load(_pointer(builder, args[0], args[1], _WORD))
 
@@ -157,7 +160,7 @@ def _word(typingctx, table, position):  # type: ignore[no-untyped-def]
 def _param(dtype: str) -> Any:
     """Reads a param whose bytes begin at a word, low address first."""
 
-    def op(typingctx, table, position):  # type: ignore[no-untyped-def]
+    def op(_typing, _table, _position):  # type: ignore[no-untyped-def]
         def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
             at = _pointer(builder, args[0], args[1], _WORD)
             return _load_value(builder, at, ir.Constant(_WORD, 0), dtype)[0]
@@ -167,7 +170,7 @@ def _param(dtype: str) -> Any:
     return intrinsic(op)
 
 
-def _step(typingctx, fault, slot, axis, before, index, extent):  # type: ignore[no-untyped-def]
+def _step(_typing, _fault, _slot, _axis, _before, _index, _extent):  # type: ignore[no-untyped-def]
     """One more subscript: ``before * extent + index``, or -1 once any subscript was outside.
 
     The first access outside fills the fault words (kernel_abi.hpp).

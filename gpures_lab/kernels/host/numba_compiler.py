@@ -21,9 +21,7 @@ from gpures_lab.kernels.signature import ArraySpec
 
 __all__ = ["compile_object"]
 
-_SIGNATURE = types.void(
-    *(types.voidptr,) * 5, types.int64, types.int64, types.voidptr
-)
+_SIGNATURE = types.void(*(types.voidptr,) * 5, types.int64, types.int64, types.voidptr)
 # numpy: a division by zero gives inf, nan or 0 and never leaves the loop.
 _OPTIONS = {"nopython": True, "error_model": "numpy", "fastmath": False}
 _shared: dict[str, Any] = {}
@@ -65,10 +63,11 @@ def compile_object(emitted: Emitted, arrays: tuple[ArraySpec, ...]) -> ObjectCod
     exec(compile(emitted.text, "<gpures_lab kernel>", "exec"), namespace)  # noqa: S102 - our text
     for name in emitted.functions:
         namespace[name] = numba.njit(error_model="numpy", forceinline=True)(namespace[name])
-    callback = CFunc(
+    callback: Any = CFunc(
         namespace["kernel"], (_SIGNATURE.args, _SIGNATURE.return_type), {}, dict(_OPTIONS)
     )
-    result = callback._compile_uncached()
+    # Numba has no public way to an object file; these three are what its own cache uses.
+    result = callback._compile_uncached()  # noqa: SLF001
     library = result.library
     library.enable_object_caching()
     symbol = result.fndesc.llvm_cfunc_wrapper_name
@@ -76,10 +75,10 @@ def compile_object(emitted: Emitted, arrays: tuple[ArraySpec, ...]) -> ObjectCod
     imports = tuple(
         sorted(
             function.name
-            for function in library._final_module.functions
+            for function in library._final_module.functions  # noqa: SLF001
             if function.is_declaration
             and not function.name.startswith("llvm.")
             and llvm.address_of_symbol(function.name)
         )
     )
-    return ObjectCode(symbol, library._get_compiled_object(), imports)
+    return ObjectCode(symbol, library._get_compiled_object(), imports)  # noqa: SLF001

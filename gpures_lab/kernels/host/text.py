@@ -45,7 +45,7 @@ MACHINE_OPERATIONS = frozenset(
     | {"fabs", "floor", "floor_divide", "fma", "fmax", "fmin", "fmod", "greater", "greater_equal"}
     | {"invert", "left_shift", "less", "less_equal", "logical_and", "logical_not", "logical_or"}
     | {"logical_xor", "maximum", "minimum", "multiply", "negative", "not_equal", "positive"}
-    | {"python_max", "python_min", "reciprocal", "remainder", "right_shift", "rint", "sqrt"}
+    | {"python_max", "python_min", "reciprocal", "remainder", "right_shift", "rint", "sign", "sqrt"}
     | {"square", "subtract", "true_divide", "trunc", "complex", "real", "imag"}
 )
 _SMALL = 2**31
@@ -81,13 +81,13 @@ class BodyText:
     def write(self) -> list[str]:
         """Lines of the body, indented by ``depth``."""
         for name, kind in self.body.locals.items():
-            self.line(f"{self.local(name)} = to_{kind.dtype}(0)")
-        if self.returns_from_a_loop():
-            self.line("left = to_bool(0)")
-        self.block(self.body.body)
+            self._line(f"{self.local(name)} = to_{kind.dtype}(0)")
+        if self._returns_from_a_loop():
+            self._line("left = to_bool(0)")
+        self._block(self.body.body)
         return self.lines
 
-    def returns_from_a_loop(self) -> bool:
+    def _returns_from_a_loop(self) -> bool:
         """Whether a return inside a loop of the body must also end that loop."""
         if self.body.result is not None and self.next_index is None:
             return False
@@ -99,7 +99,7 @@ class BodyText:
             for inner in walk(node)
         )
 
-    def line(self, text: str) -> None:
+    def _line(self, text: str) -> None:
         self.lines.append("    " * self.depth + text)
 
     def local(self, name: str) -> str:
@@ -108,100 +108,100 @@ class BodyText:
 
     # Statements
 
-    def block(self, statements: tuple[Stmt, ...]) -> None:
+    def _block(self, statements: tuple[Stmt, ...]) -> None:
         for statement in statements:
-            self.statement(statement)
+            self._statement(statement)
 
-    def nested(self, statements: tuple[Stmt, ...]) -> None:
+    def _nested(self, statements: tuple[Stmt, ...]) -> None:
         self.depth += 1
         before = len(self.lines)
-        self.block(statements)
+        self._block(statements)
         if len(self.lines) == before:
-            self.line("pass")
+            self._line("pass")
         self.depth -= 1
 
-    def statement(self, statement: Stmt) -> None:
+    def _statement(self, statement: Stmt) -> None:
         if isinstance(statement, Assign):
-            self.line(f"{self.local(statement.name)} = {self.value(statement.value)}")
+            self._line(f"{self.local(statement.name)} = {self._value(statement.value)}")
         elif isinstance(statement, Store):
-            self.store(statement)
+            self._store(statement)
         elif isinstance(statement, If):
-            self.line(f"if {self.value(statement.test)}:")
-            self.nested(statement.body)
+            self._line(f"if {self._value(statement.test)}:")
+            self._nested(statement.body)
             if statement.orelse:
-                self.line("else:")
-                self.nested(statement.orelse)
+                self._line("else:")
+                self._nested(statement.orelse)
         elif isinstance(statement, While):
-            self.line(f"while {self.value(statement.test)}:")
-            self.inner_loop(statement.body)
+            self._line(f"while {self._value(statement.test)}:")
+            self._inner_loop(statement.body)
         elif isinstance(statement, For):
-            self.loop(statement)
+            self._loop(statement)
         elif isinstance(statement, Break):
-            self.line("break")
+            self._line("break")
         elif isinstance(statement, Continue):
-            self.line("continue")
+            self._line("continue")
         elif isinstance(statement, Return):
-            self.leave(statement)
+            self._leave(statement)
 
-    def store(self, store: Store) -> None:
-        slot, value = store.slot, self.value(store.value)
-        if self.is_proven(store):
-            offset = self.offset(slot, store.subscripts)
-            self.line(f"store{slot}(p{slot}, {offset}, {value})")
+    def _store(self, store: Store) -> None:
+        slot, value = store.slot, self._value(store.value)
+        if self._is_proven(store):
+            offset = self._offset(slot, store.subscripts)
+            self._line(f"store{slot}(p{slot}, {offset}, {value})")
         else:
-            offset = self.checked_offset(slot, store.subscripts)
-            self.line(f"guarded_store{slot}(p{slot}, {offset}, {value})")
+            offset = self._checked_offset(slot, store.subscripts)
+            self._line(f"guarded_store{slot}(p{slot}, {offset}, {value})")
 
-    def loop(self, loop: For) -> None:
-        start, stop = self.value(loop.start), self.value(loop.stop)
+    def _loop(self, loop: For) -> None:
+        start, stop = self._value(loop.start), self._value(loop.stop)
         if isinstance(loop.step, Const):
             step = repr(int(loop.step.value))
         else:
             # Python raises for a step of 0; here the loop then runs not at all.
             k = len(self.lines)
-            self.line(f"step{k} = {self.value(loop.step)}")
-            self.line(f"start{k} = {start}")
+            self._line(f"step{k} = {self._value(loop.step)}")
+            self._line(f"start{k} = {start}")
             stop = f"({stop} if step{k} != 0 else start{k})"
             start, step = f"start{k}", f"(step{k} if step{k} != 0 else 1)"
         name, dtype = self.local(loop.name), self.body.locals[loop.name].dtype
         if dtype == "int64":
-            self.line(f"for {name} in range({start}, {stop}, {step}):")
-            self.inner_loop(loop.body)
+            self._line(f"for {name} in range({start}, {stop}, {step}):")
+            self._inner_loop(loop.body)
             return
         counter = f"c{len(self.lines)}"
-        self.line(f"for {counter} in range({start}, {stop}, {step}):")
+        self._line(f"for {counter} in range({start}, {stop}, {step}):")
         self.depth += 1
-        self.line(f"{name} = to_{dtype}({counter})")
+        self._line(f"{name} = to_{dtype}({counter})")
         self.depth -= 1
-        self.inner_loop(loop.body)
+        self._inner_loop(loop.body)
 
-    def inner_loop(self, body: tuple[Stmt, ...]) -> None:
+    def _inner_loop(self, body: tuple[Stmt, ...]) -> None:
         self.loops += 1
-        self.nested(body)
+        self._nested(body)
         self.loops -= 1
         returns = any(isinstance(n, Return) for statement in body for n in walk(statement))
         if returns and self.next_index is not None:
-            self.line("if left:")
-            self.line("    break" if self.loops else f"    {self.next_index}")
+            self._line("if left:")
+            self._line("    break" if self.loops else f"    {self.next_index}")
 
-    def leave(self, statement: Return) -> None:
+    def _leave(self, statement: Return) -> None:
         if self.next_index is None:
             assert statement.value is not None
-            self.line(f"return {self.value(statement.value)}")
+            self._line(f"return {self._value(statement.value)}")
             return
         if statement.value is not None:
-            self.line(f"acc = {self.value(statement.value)}")
+            self._line(f"acc = {self._value(statement.value)}")
         if self.loops:
-            self.line("left = to_bool(1)")
-            self.line("break")
+            self._line("left = to_bool(1)")
+            self._line("break")
         else:
-            self.line(self.next_index)
+            self._line(self.next_index)
 
     # Expressions
 
-    def value(self, node: Expr) -> str:
+    def _value(self, node: Expr) -> str:
         if isinstance(node, Const):
-            return self.constant(node)
+            return self._constant(node)
         if isinstance(node, Index):
             return f"i{node.axis}"
         if isinstance(node, Count):
@@ -216,18 +216,18 @@ class BodyText:
             whole = self.arrays[node.slot].ndim < 2
             return f"n{node.slot}" if whole else f"s{node.slot}_{node.axis}"
         if isinstance(node, Load):
-            return self.load(node)
+            return self._load(node)
         if isinstance(node, Cast):
-            return f"to_{node.type.dtype}({self.value(node.value)})"
+            return f"to_{node.type.dtype}({self._value(node.value)})"
         if isinstance(node, Select):
-            then, other = self.value(node.then), self.value(node.other)
-            return f"({then} if {self.value(node.test)} else {other})"
+            then, other = self._value(node.then), self._value(node.other)
+            return f"({then} if {self._value(node.test)} else {other})"
         if isinstance(node, Invoke):
-            return self.invoke(node)
+            return self._invoke(node)
         assert isinstance(node, Op)
-        return self.operation(node)
+        return self._operation(node)
 
-    def constant(self, node: Const) -> str:
+    def _constant(self, node: Const) -> str:
         value = node.value.item() if isinstance(node.value, np.generic) else node.value
         plain = isinstance(value, (bool, int)) and abs(value) < _SMALL
         if isinstance(value, float) and math.isfinite(value):
@@ -238,36 +238,36 @@ class BodyText:
         self.constants[name] = value
         return f"to_{node.type.dtype}({name})"
 
-    def is_proven(self, access: Load | Store) -> bool:
+    def _is_proven(self, access: Load | Store) -> bool:
         return self.proven is None or id(access) in self.proven
 
-    def load(self, load: Load) -> str:
+    def _load(self, load: Load) -> str:
         slot = load.slot
-        if self.is_proven(load):
-            return f"load{slot}(p{slot}, {self.offset(slot, load.subscripts)})"
-        return f"guarded_load{slot}(p{slot}, {self.checked_offset(slot, load.subscripts)})"
+        if self._is_proven(load):
+            return f"load{slot}(p{slot}, {self._offset(slot, load.subscripts)})"
+        return f"guarded_load{slot}(p{slot}, {self._checked_offset(slot, load.subscripts)})"
 
-    def offset(self, slot: int, subscripts: tuple[Expr, ...]) -> str:
-        text = self.value(subscripts[0])
+    def _offset(self, slot: int, subscripts: tuple[Expr, ...]) -> str:
+        text = self._value(subscripts[0])
         for axis, each in enumerate(subscripts[1:], 1):
-            text = f"add(multiply({text}, s{slot}_{axis}), {self.value(each)})"
+            text = f"add(multiply({text}, s{slot}_{axis}), {self._value(each)})"
         return text
 
-    def checked_offset(self, slot: int, subscripts: tuple[Expr, ...]) -> str:
+    def _checked_offset(self, slot: int, subscripts: tuple[Expr, ...]) -> str:
         if len(subscripts) == 1:
-            return f"step(fault, {slot}, -1, 0, {self.value(subscripts[0])}, n{slot})"
+            return f"step(fault, {slot}, -1, 0, {self._value(subscripts[0])}, n{slot})"
         text = "0"
         for axis, each in enumerate(subscripts):
-            text = f"step(fault, {slot}, {axis}, {text}, {self.value(each)}, s{slot}_{axis})"
+            text = f"step(fault, {slot}, {axis}, {text}, {self._value(each)}, s{slot}_{axis})"
         return text
 
-    def invoke(self, node: Invoke) -> str:
-        args = [self.value(arg) for arg in node.args]
+    def _invoke(self, node: Invoke) -> str:
+        args = [self._value(arg) for arg in node.args]
         args += array_names(node.function.slots, self.arrays)
         return f"{node.function.name}({', '.join([*args, 'fault'])})"
 
-    def operation(self, node: Op) -> str:
-        args = [self.value(arg) for arg in node.args]
+    def _operation(self, node: Op) -> str:
+        args = [self._value(arg) for arg in node.args]
         if node.name in ("and_then", "or_else"):
             word = "and" if node.name == "and_then" else "or"
             return f"({args[0]} {word} {args[1]})"
@@ -277,13 +277,13 @@ class BodyText:
             call = f"np.{node.name}({', '.join(args)})"
         elif node.name == "power" and node.type.is_integer:
             call = f"power({args[0]}, {args[1]})"
-        elif self.is_machine(node):
+        elif self._is_machine(node):
             return f"{node.name}({', '.join(args)})"
         else:
             call = f"np.{node.name}({', '.join(args)})"
         return f"to_{node.type.dtype}({call})"
 
-    def is_machine(self, node: Op) -> bool:
+    def _is_machine(self, node: Op) -> bool:
         if node.name in ("complex", "real", "imag"):
             return True
         complex_args = any(arg.type.kind == "c" for arg in node.args)

@@ -14,7 +14,6 @@ from gpures_lab.kernels.typed.tree import (
     Extent,
     For,
     Index,
-    Invoke,
     Load,
     Local,
     Op,
@@ -103,11 +102,7 @@ def _is_plain(subscripts: tuple[Expr, ...], loops: frozenset[str]) -> bool:
             elif isinstance(node, Op):
                 if node.name not in ("add", "subtract", "multiply", "negative"):
                     return False
-            elif isinstance(node, (Load, Invoke)):
-                return False
-            elif isinstance(node, Expr) and not isinstance(
-                node, (Const, Count, Extent, Index, Param, Size)
-            ):
+            elif not isinstance(node, (Const, Count, Extent, Index, Param, Size)):
                 return False
     return True
 

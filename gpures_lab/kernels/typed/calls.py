@@ -11,7 +11,7 @@ from gpures_lab.kernels.captures import Named, Namespace, Number
 from gpures_lab.kernels.function import Function
 from gpures_lab.kernels.typed import operations
 from gpures_lab.kernels.typed.functions import invoke
-from gpures_lab.kernels.typed.operations import apply_ufunc, as_index, cast, select, truth
+from gpures_lab.kernels.typed.operations import apply_ufunc, cast, select, truth
 from gpures_lab.kernels.typed.scalars import (
     BOOL,
     COMPUTABLE,
@@ -229,6 +229,8 @@ def _ufunc(scope: Scope, node: ast.Call, name: str, args: list[Expr]) -> Expr:
         return operations.compare(scope, node, comparisons[name], *args)
     if name.startswith("logical_"):
         return Op(BOOL, name, tuple(truth(arg) for arg in args))
+    if name == "sign" and args[0].type.kind == "c":
+        raise scope.error("np.sign of a complex number: write x / abs(x)", node)
     if name == "power":
         return operations.binary(scope, node, ast.Pow(), *args)
     return apply_ufunc(scope, node, name, args)
@@ -273,7 +275,11 @@ def _dtype(scope: Scope, node: ast.Call, name: str, args: list[Expr]) -> Expr:
         except (OverflowError, TypeError) as reason:
             raise scope.error(str(reason), node) from None
         return Const(of_number(converted), converted)
-    return Op(explicit, "positive", (value,)) if value.type.dtype == name else cast(value, name, explicit)
+    return (
+        Op(explicit, "positive", (value,))
+        if value.type.dtype == name
+        else cast(value, name, explicit)
+    )
 
 
 def _fma(scope: Scope, node: ast.Call, args: list[Expr]) -> Expr:

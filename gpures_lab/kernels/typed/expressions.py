@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from gpures_lab.kernels.captures import Named, Namespace, Number
+from gpures_lab.kernels.captures import Namespace, Number
 from gpures_lab.kernels.typed import operations
 from gpures_lab.kernels.typed.calls import call, part
 from gpures_lab.kernels.typed.operations import as_index, truth

@@ -76,7 +76,9 @@ def _typed(
     if key in unit.functions:
         return unit.functions[key]
     if function.stored:
-        raise scope.error(f"{function.source.name} stores to an array; only a kernel's body does", node)
+        raise scope.error(
+            f"{function.source.name} stores to an array; only a kernel's body does", node
+        )
     if not always_returns(function.body):
         raise function.source.error("a function that a kernel calls returns a number on every path")
     inner = Scope(
@@ -86,6 +88,6 @@ def _typed(
         numbers={name: Local(kind, f"={name}") for name, kind in types.items()},
         writable=frozenset(),
     )
-    typed = type_function(inner, tuple(types.items()), f"f{len(unit.functions)}")
+    typed = type_function(inner, tuple(types.items()), next(unit.names))
     unit.functions[key] = typed
     return typed

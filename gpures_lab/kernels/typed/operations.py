@@ -207,7 +207,9 @@ def unary(scope: Scope, node: ast.AST, op: ast.unaryop, value: Expr) -> Expr:
             if folded is not None:
                 return folded
     name = {ast.USub: "negative", ast.UAdd: "positive", ast.Invert: "invert"}[type(op)]
-    return apply_ufunc(scope, node, name, (value,), {"negative": "-", "positive": "+"}.get(name, "~"))
+    return apply_ufunc(
+        scope, node, name, (value,), {"negative": "-", "positive": "+"}.get(name, "~")
+    )
 
 
 def compare(scope: Scope, node: ast.AST, op: ast.cmpop, left: Expr, right: Expr) -> Expr:
@@ -238,7 +240,10 @@ def _compare_integers(name: str, left: Expr, right: Expr) -> Expr:
     signed, is_left = (left, True) if left.type.kind == "i" else (right, False)
     below = Op(BOOL, "less", (cast(signed, "int64"), Const(WEAK_INT, 0)))
     # A negative number is below any unsigned one; otherwise both fit uint64.
-    if_below = name in ("not_equal", *(("less", "less_equal") if is_left else ("greater", "greater_equal")))
+    if_below = name in (
+        "not_equal",
+        *(("less", "less_equal") if is_left else ("greater", "greater_equal")),
+    )
     plain = Op(BOOL, name, (cast(left, "uint64"), cast(right, "uint64")))
     return Select(BOOL, below, Const(BOOL, if_below), plain)
 

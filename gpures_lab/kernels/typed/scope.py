@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gpures_lab.errors import CompileError
@@ -21,7 +22,7 @@ class Unit:
 
     arrays: tuple[ArraySpec, ...]
     functions: dict[tuple[object, ...], TypedFunction] = field(default_factory=dict)
-    active: list[tuple[object, ...]] = field(default_factory=list)
+    names: Iterator[str] = field(default_factory=lambda: (f"f{k}" for k in itertools.count()))
 
 
 @dataclass(slots=True)
