@@ -42,6 +42,7 @@ test: lint native-tests pytest notebooks
 
 lint: $(STAMPS)/lint $(STAMPS)/test-$(or $(CUDA),host)
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
 # The engine without Python: as it ships, then under the sanitizers.
@@ -64,7 +65,7 @@ clean:
 
 comma := ,
 # $(1) folder, $(2) sanitizers
-native_tests = set -e; \
+native_tests = set -e; mkdir -p build; \
   echo "native tests: $(1)"; \
   cmake -S gpures_lab/_core -B build/native-tests/$(1) -G Ninja -DGPURES_MODULE=OFF \
     -DGPURES_NATIVE_TESTS=ON -DGPURES_SANITIZE=$(2) > build/native-tests-$(1).log \
@@ -91,7 +92,7 @@ for extra in sys.argv[1:]:
 print("\n".join(wanted))
 endef
 export requirements
-install = @mkdir -p $(STAMPS) build && \
+install = @mkdir -p $(STAMPS) && \
   $(BIN)/python -c "$$requirements" $(1) > $(STAMPS)/requirements.txt && \
   echo "installing: $(1)" && \
   $(BIN)/python -m pip install --quiet -r $(STAMPS)/requirements.txt && touch $@

@@ -44,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        return run(options)
+        code = run(options)
+        sys.stdout.flush()  # here, where a closed pipe can still be caught
     except CannotRun as error:
         print(f"gpures-lab: {error}", file=sys.stderr)
         return COULD_NOT_RUN
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BAD_ANSWER
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

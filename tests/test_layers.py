@@ -172,7 +172,7 @@ def test_only_environment_reads_our_variables() -> None:
         and "GPURES_" in ast.unparse(node)
     }
     # The demo sets the folder of the kernel that it starts.
-    assert readers - {"cli.py"} == {"environment.py"} & readers
+    assert readers - {"cli.py"} == {"environment.py"}
 
 
 def test_jupyter_is_imported_only_where_it_is_shown() -> None:

@@ -7,7 +7,7 @@ table (``_core/host/library``), one `LibraryRow` for each of its entries.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -39,6 +39,8 @@ class LibraryRow:
         first input's size; called once over the whole range.
     indices
         1 to 3.
+    ndims
+        Dimensions that each array must have, 0 where any will do.
     """
 
     name: str
@@ -53,11 +55,12 @@ class LibraryRow:
     is_reduction: bool
     whole: bool
     indices: int
+    ndims: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LibraryKernel:
-    """An operation with all its rows, keyed by dtypes and pattern of equal handles."""
+    """An operation with all its rows."""
 
     name: str
     aliases: tuple[str, ...]
@@ -65,20 +68,23 @@ class LibraryKernel:
     inputs: int
     outputs: int
     params: tuple[str, ...]
-    rows: Mapping[tuple[tuple[str, ...], tuple[int, ...]], LibraryRow]
+    rows: tuple[LibraryRow, ...]
 
     @property
     def dtypes(self) -> tuple[tuple[str, ...], ...]:
         """Every accepted choice of dtypes, inputs then outputs, in the native table's order."""
-        return tuple(dict.fromkeys(dtypes for dtypes, _ in self.rows))
+        return tuple(dict.fromkeys(row.dtypes for row in self.rows))
 
-    def row(self, dtypes: Sequence[str], same: Sequence[int]) -> LibraryRow:
-        """Find the entry for a call.
+    def row(
+        self, dtypes: Sequence[str], same: Sequence[int], ndims: Sequence[int] | None = None
+    ) -> LibraryRow:
+        """Find the entry for a call; without `ndims` the first of the right dtypes.
 
         Raises
         ------
         InvalidOption
-            The number of arrays is wrong, or a handle stands where it may not be repeated.
+            The number of arrays or of their dimensions is wrong, or a handle stands where it may
+            not be repeated.
         DtypeMismatch
             The operation does not exist for these dtypes.
         """
@@ -91,21 +97,31 @@ class LibraryKernel:
                 outputs=self.outputs,
                 given=len(dtypes),
             )
-        found = self.rows.get((tuple(dtypes), tuple(same)))
-        if found is not None:
-            return found
-        if tuple(dtypes) in self.dtypes:
+        typed = [row for row in self.rows if row.dtypes == tuple(dtypes)]
+        if not typed:
+            raise DtypeMismatch(
+                f"{self.name} ({self.formula}) has no version for {_arrow(dtypes, self.inputs)}; "
+                f"nearest: {', '.join(self._nearest(dtypes))}; convert with kernels/Cast",
+                kernel=self.name,
+                dtypes=tuple(dtypes),
+            )
+        aliased = [row for row in typed if row.same == tuple(same)]
+        if not aliased:
             raise InvalidOption(
                 f"{self.name} ({self.formula}) cannot run in place with equal handles at "
                 f"positions {_equal_positions(same)}; give it a separate output",
                 kernel=self.name,
                 same=tuple(same),
             )
-        raise DtypeMismatch(
-            f"{self.name} ({self.formula}) has no version for {_arrow(dtypes, self.inputs)}; "
-            f"nearest: {', '.join(self._nearest(dtypes))}; convert with kernels/Cast",
+        for row in aliased:
+            if ndims is None or _fits(row.ndims, ndims):
+                return row
+        raise InvalidOption(
+            f"{self.name} ({self.formula}) takes arrays of "
+            f"{' or '.join(str(row.ndims) for row in aliased)} dimensions, {tuple(ndims or ())} "
+            f"given; allocate them with that shape",
             kernel=self.name,
-            dtypes=tuple(dtypes),
+            ndims=tuple(ndims or ()),
         )
 
     def _nearest(self, dtypes: Sequence[str], limit: int = 3) -> list[str]:
@@ -149,9 +165,10 @@ class Catalogue:
         kernel = self._names.get(name)
         if kernel is not None:
             return kernel
-        folded = {known.casefold(): known for known in self._names}
-        wanted = name if "/" in name else f"kernels/{name}"
-        near = [folded[hit] for hit in difflib.get_close_matches(wanted.casefold(), folded, n=3)]
+        # Without the common folder, which would make any two names look alike.
+        folded = {known.rpartition("/")[2].casefold(): known for known in self._names}
+        wanted = name.rpartition("/")[2].casefold()
+        near = [folded[hit] for hit in difflib.get_close_matches(wanted, folded, n=3)]
         cure = f"did you mean {' or '.join(near)}?" if near else f"{len(self)} names are known"
         raise UnknownKernel(f"no library kernel {name!r}; {cure}", kernel=name, near=tuple(near))
 
@@ -165,8 +182,12 @@ def _kernel(rows: list[LibraryRow]) -> LibraryKernel:
         inputs=first.inputs,
         outputs=len(first.dtypes) - first.inputs,
         params=first.params,
-        rows=MappingProxyType({(row.dtypes, row.same): row for row in rows}),
+        rows=tuple(rows),
     )
+
+
+def _fits(wanted: Sequence[int], given: Sequence[int]) -> bool:
+    return all(want in (0, have) for want, have in zip(wanted, given, strict=True))
 
 
 def _arrow(dtypes: Sequence[str], inputs: int) -> str:

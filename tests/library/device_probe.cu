@@ -16,14 +16,14 @@ struct Moved {
 
 template <class T>
 __device__ void maps(const Call& call) {
-  Elementwise<BinaryIndex<Add, T, 0, 1, 2>>::run(call);
-  Elementwise<BinaryIndex<Mul, T, 0, 1, 1>>::run(call);
+  Elementwise<BinaryIndex<Add, T, T, 0, 1, 2>>::run(call);
+  Elementwise<BinaryIndex<Mul, T, T, 0, 1, 1>>::run(call);
 }
 
 template <class T>
 __device__ void numbers(const Call& call) {
   maps<T>(call);
-  Elementwise<BinaryIndex<Sub, T, 0, 0, 1>>::run(call);
+  Elementwise<BinaryIndex<Sub, T, T, 0, 0, 1>>::run(call);
   Elementwise<SaxpyIndex<T, 0, 1, 2>>::run(call);
   Extreme<Lowest, T, 0, 1>::run(call);
   Extreme<Highest, T, 0, 1>::run(call);

@@ -54,6 +54,7 @@ class Entry(ctypes.Structure):
         ("whole", ctypes.c_bool),
         ("indices", ctypes.c_uint8),
         ("elements_rule", ctypes.c_uint8 * 8),
+        ("ndims", ctypes.c_uint8 * 8),
         ("formula", ctypes.c_char_p),
     ]
 
@@ -145,25 +146,37 @@ class Library:
         self.rows = {ISA_NAMES[isa]: list(self._rows(isa)) for isa in range(native + 1)}
         self.native = ISA_NAMES[native]
         self._index = {
-            (isa, name, native.row.dtypes, native.row.same): native
+            (isa, name, native.row.dtypes, native.row.same, native.row.indices): native
             for isa, natives in self.rows.items()
             for native in natives
             for name in (native.row.name, *native.row.aliases)
         }
 
     def get(
-        self, name: str, dtypes: Sequence[str], same: Sequence[int], isa: str | None = None
+        self,
+        name: str,
+        dtypes: Sequence[str],
+        same: Sequence[int],
+        isa: str | None = None,
+        indices: int = 1,
     ) -> NativeRow:
-        return self._index[isa or self.native, name, tuple(dtypes), tuple(same)]
+        return self._index[isa or self.native, name, tuple(dtypes), tuple(same), indices]
 
     def select(self, name: str) -> list[NativeRow]:
         """Every row of an operation, on every instruction set that this machine has."""
         return [n for natives in self.rows.values() for n in natives if n.row.name == name]
 
-    def find(self, name: str, dtypes: Sequence[str], same: Sequence[int]) -> int | None:
+    def find(
+        self,
+        name: str,
+        dtypes: Sequence[str],
+        same: Sequence[int],
+        ndims: Sequence[int] | None = None,
+    ) -> int | None:
         """Address that the native lookup gives; None where it has no row."""
         codes = bytes(self.dtypes.index(d) for d in dtypes)
-        found = self.dll.library_find(name.encode(), codes, bytes(same), len(codes))
+        shape = None if ndims is None else bytes(ndims)
+        found = self.dll.library_find(name.encode(), codes, bytes(same), len(codes), shape)
         return found.contents.fn if found else None
 
     def _rows(self, isa: int) -> Iterator[NativeRow]:
@@ -186,6 +199,7 @@ class Library:
                     is_reduction=entry.reduction,
                     whole=entry.whole,
                     indices=entry.indices,
+                    ndims=tuple(entry.ndims[:arrays]),
                 ),
                 address=entry.fn,
                 elements_rule=tuple(entry.elements_rule[:arrays]),

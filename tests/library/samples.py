@@ -75,3 +75,18 @@ def assert_same_bits(got: Array, expected: Array, what: object) -> None:
             f"{what}: {wrong.size} of {a.size} differ, first at {wrong[0]}: "
             f"{got.flat[wrong[0]]!r}, expected {expected.flat[wrong[0]]!r}"
         )
+
+
+def assert_within_ulp(got: Array, expected: Array, ulp: int, what: object) -> None:
+    """At most `ulp` representable numbers apart; NaN and infinities at the same places."""
+    assert got.dtype == expected.dtype and got.shape == expected.shape, what
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(got[~finite], expected[~finite], str(what))
+    signed = f"i{got.dtype.itemsize}"
+    lowest = np.iinfo(signed).min
+    order = [bits if bits >= 0 else lowest - bits for bits in got[finite].view(signed).tolist()]
+    wanted = [
+        bits if bits >= 0 else lowest - bits for bits in expected[finite].view(signed).tolist()
+    ]
+    apart = [abs(a - b) for a, b in zip(order, wanted, strict=True)]
+    assert not apart or max(apart) <= ulp, f"{what}: {max(apart)} ulp apart"

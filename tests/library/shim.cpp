@@ -15,8 +15,9 @@ EXPORT int library_rows(int isa, const Entry** rows) {
 }
 
 EXPORT const Entry* library_find(const char* name, const unsigned char* dtypes,
-                                 const unsigned char* same, int arrays) {
-  return gpures::library::find(name, dtypes, same, arrays);
+                                 const unsigned char* same, int arrays,
+                                 const unsigned char* ndims) {
+  return gpures::library::find(name, dtypes, same, arrays, ndims);
 }
 
 EXPORT const char* dtype_name(int code) { return gpures::kDTypes[code].name; }

@@ -32,7 +32,9 @@ def test_find_gives_every_row_by_name_and_alias(library: Library) -> None:
     for native in library.rows[library.native]:
         row = native.row
         for name in (row.name, *row.aliases):
-            assert library.find(name, row.dtypes, row.same) == native.address, str(native)
+            found = library.find(name, row.dtypes, row.same, row.ndims)
+            assert found == native.address, str(native)
+            assert library.find(name, row.dtypes, row.same) is not None
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,8 @@ def test_rows_are_the_same_on_every_instruction_set(library: Library) -> None:
     """Catches a row that exists, or is flagged, on one instruction set only."""
     tables = [[(n.row, n.elements_rule) for n in natives] for natives in library.rows.values()]
     assert all(table == tables[0] for table in tables)
-    assert len({(row.name, row.dtypes, row.same) for row, _ in tables[0]}) == len(tables[0])
+    keys = {(row.name, row.dtypes, row.same, row.ndims) for row, _ in tables[0]}
+    assert len(keys) == len(tables[0])
 
 
 def test_equal_handles_always_have_equal_dtypes(library: Library) -> None:
@@ -77,10 +80,13 @@ def test_maps_need_the_whole_space_everywhere(library: Library) -> None:
         assert native.row.params == () or len(native.row.param_dtypes) == len(native.row.params)
 
 
-def test_first_operations_are_all_there(catalogue: Catalogue) -> None:
-    names = {"Fill", "Copy", "Cast", "Add", "VectorAdd", "Sub", "Mul", "Fma", "Saxpy", "Sum"}
-    names |= {"Min", "Max", "ArgMin", "Dot"}
-    assert all(f"kernels/{name}" in catalogue for name in names)
+NAMES = """Fill Copy Cast Add VectorAdd Sub Mul Fma Saxpy Sum Min Max ArgMin Dot Mean Norm Neg Abs
+Sqrt Exp Log Sin Cos Tanh Relu Sigmoid Div Scan Histogram Gather Scatter Gemv Gemm Softmax LayerNorm
+Stencil Sort RandomUniform RandomNormal"""
+
+
+def test_every_operation_is_there(catalogue: Catalogue) -> None:
+    assert [name for name in NAMES.split() if f"kernels/{name}" not in catalogue] == []
     assert catalogue["kernels/VectorAdd"] is catalogue["kernels/Add"]
     assert catalogue["kernels/Saxpy"].params == ("a",)
     assert catalogue["kernels/Fill"].inputs == 0
@@ -115,3 +121,17 @@ def test_wrong_counts_and_places_are_options_errors(catalogue: Catalogue) -> Non
         catalogue["kernels/ArgMin"].row(("int64", "int64"), (0, 0))
     row = catalogue["kernels/Add"].row(("int8",) * 3, (0, 0, 2))
     assert row.same == (0, 0, 2)
+
+
+def test_dimensions_choose_the_row_and_wrong_ones_are_named(
+    library: Library, catalogue: Catalogue
+) -> None:
+    """Catches a one-dimensional array read by a kernel that looks for two extents."""
+    softmax, pair = catalogue["kernels/Softmax"], ("float32", "float32")
+    for ndim in (1, 2, 3):
+        row = softmax.row(pair, (0, 1), (ndim, ndim))
+        assert (row.indices, row.whole) == (ndim, ndim == 1)
+    with pytest.raises(InvalidOption, match=r"\(1, 1\) or \(2, 2\).*\(4, 4\) given"):
+        softmax.row(pair, (0, 1), (4, 4))
+    assert library.find("kernels/Softmax", pair, (0, 1), (4, 4)) is None
+    assert library.find("kernels/Gemv", ("float32",) * 3, (0, 1, 2), (1, 1, 1)) is None

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from .native import Array, Library, NativeRow
-from .samples import SIZES, assert_same_bits, mixed, slices_of
+from .samples import SIZES, assert_same_bits, assert_within_ulp, mixed, slices_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -68,6 +68,69 @@ def test_equals_numpy_for_every_dtype_and_alias_pattern(
     for native in library.select(name):
         for size in SIZES:
             check(native, size, reference)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    [
+        ("kernels/Neg", np.negative),
+        ("kernels/Sqrt", np.sqrt),
+        ("kernels/Relu", lambda x: np.where(x <= 0, x.dtype.type(0), x)),
+        ("kernels/Div", np.true_divide),
+    ],
+)
+def test_exact_unary_and_division_equal_numpy(
+    library: Library, name: str, reference: Callable[..., Array]
+) -> None:
+    """Catches another complex division than NumPy's, integers divided in their own dtype."""
+    assert library.select(name)
+    for native in library.select(name):
+        for size in SIZES:
+            check(native, size, reference)
+
+
+def test_abs_of_reals_equals_numpy_and_the_modulus_is_within_two_ulp(library: Library) -> None:
+    """Catches a lowest integer that became positive, and a modulus that overflows half-way."""
+    for native in library.select("kernels/Abs"):
+        dtype = native.row.dtypes[0]
+        for size in SIZES:
+            if np.dtype(dtype).kind != "c":
+                check(native, size, np.abs)
+                continue
+            x = mixed(dtype, size, 4)
+            z = np.zeros(size, native.row.dtypes[1])
+            native.run([x, z], slices=slices_of(size))
+            assert_within_ulp(z, np.abs(x), 2, native)
+
+
+TRANSCENDENTALS: dict[str, Callable[..., Array]] = {
+    "kernels/Exp": np.exp,
+    "kernels/Log": np.log,
+    "kernels/Sin": np.sin,
+    "kernels/Cos": np.cos,
+    "kernels/Tanh": np.tanh,
+    "kernels/Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
+@pytest.mark.parametrize("name", sorted(TRANSCENDENTALS))
+def test_transcendentals_are_within_two_ulp_of_numpy(library: Library, name: str) -> None:
+    """Catches a fast approximation, lost special values and overflow in an intermediate step."""
+    reference = TRANSCENDENTALS[name]
+    for native in library.select(name):
+        dtype = native.row.dtypes[0]
+        rng = np.random.default_rng(8)
+        spread = rng.normal(size=20_000) * np.exp(rng.normal(size=20_000) * 3)
+        for x in (mixed(dtype, 1000, 4), spread.astype(dtype), np.abs(spread).astype(dtype)):
+            z = x.copy()
+            native.run([z] if native.row.same == (0, 0) else [x, z], slices=slices_of(x.size))
+            if name == "kernels/Sigmoid":
+                # The plain formula underflows early and loses digits where exp(-x) is large.
+                wide = x.astype(np.longdouble)
+                expected = (1 / (1 + np.exp(-wide))).astype(dtype)
+            else:
+                expected = reference(x)
+            assert_within_ulp(z, expected, 2, native)
 
 
 def test_add_covers_five_patterns_of_thirteen_dtypes(library: Library) -> None:

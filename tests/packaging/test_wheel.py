@@ -1,7 +1,7 @@
 """The artifacts: what an sdist and a wheel hold, and that the wheel works without the clone.
 
-The builds use the build tools of this environment, and a build folder that stays, so a second run
-compiles nothing.
+The wheel is built from the unpacked sdist, away from the clone, with the build tools of this
+environment: whatever the sdist lacks is missed here.
 """
 
 from __future__ import annotations
@@ -66,9 +66,6 @@ def unpacked(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # The clone's build folder, so that only the first run compiles.
-    (ROOT / "build" / "from-sdist").mkdir(parents=True, exist_ok=True)
-    (unpacked / "build").symlink_to(ROOT / "build" / "from-sdist")
     return build("wheel", unpacked, tmp_path_factory.mktemp("wheel"))
 
 

@@ -279,18 +279,32 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
   return wait_until(ring, left, [&] { return request.answered(); });
 }
 
+void Engine::refuse() {
+  draining_ = true;
+  for (auto& ring : rings_) ring->refuse(Status::kRingClosed);
+}
+
+bool Engine::wait_drained(u64 limit_ns) {
+  const u64 since = steady_ns();
+  for (;;) {
+    u64 left = 0;
+    for (auto& ring : rings_) {
+      ring->poll();
+      left += ring->in_slots();
+    }
+    if (left == 0 || failed_) return true;
+    if (steady_ns() - since >= limit_ns) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
 bool Engine::close(u64 drain_ns) {
   {
     std::lock_guard lock(launch_mutex_);
     if (terminated_) return true;
-    draining_ = true;
   }
-  for (auto& ring : rings_) ring->refuse(Status::kRingClosed);
-  const u64 since = steady_ns();
-  while (work_left() && !failed_ && steady_ns() - since < drain_ns) {
-    for (auto& ring : rings_) ring->poll();
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-  }
+  refuse();
+  wait_drained(drain_ns);
   HostWords::store_release_sys(view_.control->stop.value, 1);
   bool ended = wait_exited(failed_ ? 0 : 100'000'000);
   {

@@ -74,6 +74,10 @@ class Engine {
   // Nested; posting goes on, relaunches wait.
   void begin_quiesced();
   void end_quiesced();
+  // No new messages from here on; then: true when no slot is taken any more (what is held back
+  // by a borrower stays), or the engine has failed.
+  void refuse();
+  bool wait_drained(u64 limit_ns);
   // Stops accepting; lets pending work end while it makes progress, `drain_ns` at most; answers
   // the rest. False: a worker never ended, its memory is left behind.
   bool close(u64 drain_ns);

@@ -45,7 +45,7 @@ PyObject* hooks_module = nullptr;
 
 PyObject* hook(const char* name) {
   if (!hooks_module) {
-    hooks_module = PyImport_ImportModule("gpures_lab.ring.hooks");
+    hooks_module = PyImport_ImportModule("gpures_lab.grain.hooks");
     if (!hooks_module) return nullptr;
   }
   return PyObject_GetAttrString(hooks_module, name);

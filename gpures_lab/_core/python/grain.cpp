@@ -176,12 +176,21 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
   if (!parse("allocate", args, count, names, keywords, 5, 1, 1, slots)) return nullptr;
   GrainObject* self = as(object);
   if (!check_open(self)) return nullptr;
+  if (slots[2] && slots[2] != Py_None) {  // owned by the grain
+    PyObject* function = hook("allocate_named");
+    if (!function) return nullptr;
+    PyObject* handle = PyObject_CallFunctionObjArgs(
+        function, object, slots[0], slots[1] ? slots[1] : Py_None, slots[2],
+        slots[3] ? slots[3] : Py_True, slots[4] ? slots[4] : Py_None, nullptr);
+    Py_DECREF(function);
+    return handle;
+  }
   i64 size;
   u32 ndim = 1, arena = 0;
   PyObject* shape = nullptr;
   PyArray_Descr* dtype = self->dtype;
   u8 code = 0xff;
-  if (PyLong_CheckExact(slots[0]) && !slots[1] && !slots[2] && !slots[4]) {
+  if (PyLong_CheckExact(slots[0]) && !slots[1] && !slots[4]) {
     size = PyLong_AsLongLong(slots[0]);
     if (size == -1 && PyErr_Occurred()) PyErr_Clear();
   } else {
@@ -193,8 +202,7 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
     PyObject* function = hook("normalize_allocation");
     if (!function) return nullptr;
     PyObject* normal = PyObject_CallFunction(function, "OOOOO", object, slots[0],
-                                             slots[1] ? slots[1] : Py_None,
-                                             slots[2] ? slots[2] : Py_None,
+                                             slots[1] ? slots[1] : Py_None, Py_None,
                                              slots[4] ? slots[4] : Py_None);
     Py_DECREF(function);
     if (!normal) return nullptr;
@@ -229,7 +237,7 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
   array->grain = self;
   array->dtype = dtype;
   array->shape = shape;
-  array->name = slots[2] && slots[2] != Py_None ? Py_NewRef(slots[2]) : nullptr;
+  array->name = nullptr;
   array->weakrefs = nullptr;
   array->live = false;
   if (!allocate_or_raise(self, message, nbytes, arena, handle)) {
@@ -240,7 +248,7 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
   array->handle = handle;
   array->size = size;
   array->nbytes = nbytes;
-  array->ordinal = array->name ? 0 : self->ordinals++;
+  array->ordinal = self->ordinals++;
   array->block = payload.block;
   array->code = code;
   array->ndim = u8(ndim);

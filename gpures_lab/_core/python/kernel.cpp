@@ -9,6 +9,22 @@ namespace gpures::python {
 
 PyTypeObject* kernel_type = nullptr;
 
+// Over all kernels of the process; under the GIL.
+static u64 total_versions, total_hits, total_misses;
+
+std::vector<u64> kernel_counts() { return {total_versions, total_hits, total_misses}; }
+
+static std::vector<PyObject*>& used_kernels() {  // borrowed; dealloc removes
+  static std::vector<PyObject*> used;
+  return used;
+}
+
+PyObject* kernels_used() {
+  PyObject* list = PyList_New(0);
+  for (PyObject* kernel : used_kernels()) PyList_Append(list, kernel);
+  return list;
+}
+
 namespace {
 
 // Parameter codes of a signature key: Python scalars are weak, NumPy scalars keep their dtype.
@@ -135,6 +151,24 @@ KernelObject* kernel_of(PyObject* object) {
   return nullptr;
 }
 
+// Asks the kernel once for each split of inputs and outputs; null with its error set.
+static const Scalars* scalars_of(KernelObject* kernel, const Call& call) {
+  for (const Scalars& known : *kernel->scalars) {
+    if (known.inputs == call.inputs && known.arrays == call.count) return &known;
+  }
+  PyObject* both = PyObject_CallMethod(reinterpret_cast<PyObject*>(kernel), "_scalars", "II",
+                                       call.inputs, call.count - call.inputs);
+  if (!both) return nullptr;
+  PyObject *names, *defaults;
+  if (!PyArg_ParseTuple(both, "O!O!", &PyTuple_Type, &names, &PyDict_Type, &defaults)) {
+    Py_DECREF(both);
+    return nullptr;
+  }
+  kernel->scalars->push_back({call.inputs, call.count, Py_NewRef(names), Py_NewRef(defaults)});
+  Py_DECREF(both);
+  return &kernel->scalars->back();
+}
+
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit) {
   static thread_local std::vector<u8> key;
@@ -155,42 +189,46 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     key.push_back(call.arrays[a]->ndim);
     key.push_back(call.same[a]);
   }
-  const Py_ssize_t names = kernel->params ? PyTuple_GET_SIZE(kernel->params) : 0;
-  Py_ssize_t given = 0;
-  if (params && params != Py_None) {
-    if (!PyDict_Check(params)) {
-      raise_hook("bad_params", "(OO)", reinterpret_cast<PyObject*>(kernel), params);
-      return nullptr;
-    }
-    given = PyDict_GET_SIZE(params);
-  }
-  // Parameters of a Python kernel are what follows the arrays, so how many there are depends on
-  // how many arrays are bound: `params` holds all names after the indices, the first
-  // `call.count` of them stand for arrays.
-  const Py_ssize_t skip = kernel->fixed_params ? 0 : Py_ssize_t(call.count);
-  const Py_ssize_t wanted = names - skip;
-  if (given != wanted || wanted < 0) {
-    raise_hook("wrong_arguments", "(OIIO)", reinterpret_cast<PyObject*>(kernel), call.inputs,
-               call.count - call.inputs, params ? params : Py_None);
+  const Scalars* scalars = scalars_of(kernel, call);
+  if (!scalars) return nullptr;
+  auto* kernel_object = reinterpret_cast<PyObject*>(kernel);
+  const bool given = params && params != Py_None;
+  if (given && !PyDict_Check(params)) {
+    raise_hook("bad_params", "(OO)", kernel_object, params);
     return nullptr;
   }
+  const Py_ssize_t wanted = PyTuple_GET_SIZE(scalars->names);
+  Py_ssize_t unused = given ? PyDict_GET_SIZE(params) : 0;
   PyObject* values[kMaxParamWords];
   u8 codes[kMaxParamWords];
+  if (wanted > kMaxParamWords) {
+    raise_hook("too_many", "(si)", "parameters", int(kMaxParamWords));
+    return nullptr;
+  }
   for (Py_ssize_t p = 0; p < wanted; ++p) {
-    PyObject* name = PyTuple_GET_ITEM(kernel->params, p + skip);
-    values[p] = PyDict_GetItemWithError(params, name);
+    PyObject* name = PyTuple_GET_ITEM(scalars->names, p);
+    values[p] = given ? PyDict_GetItemWithError(params, name) : nullptr;
+    if (values[p]) {
+      --unused;
+    } else if (!PyErr_Occurred()) {
+      values[p] = PyDict_GetItemWithError(scalars->defaults, name);
+    }
     codes[p] = values[p] ? param_code(values[p]) : u8(0);
-    if (!values[p] || codes[p] == 0) {
-      if (PyErr_Occurred()) return nullptr;
-      if (values[p]) {
-        raise_hook("bad_param", "(OOO)", reinterpret_cast<PyObject*>(kernel), name, values[p]);
-      } else {
-        raise_hook("wrong_arguments", "(OIIO)", reinterpret_cast<PyObject*>(kernel), call.inputs,
-                   call.count - call.inputs, params);
-      }
+    if (PyErr_Occurred()) return nullptr;
+    if (values[p] && codes[p] == 0) {
+      raise_hook("bad_param", "(OOO)", kernel_object, name, values[p]);
       return nullptr;
     }
+    if (!values[p]) {
+      unused = 1;
+      break;
+    }
     if (!kernel->fixed_params) key.push_back(codes[p]);
+  }
+  if (unused != 0) {
+    raise_hook("wrong_arguments", "(OIIO)", kernel_object, call.inputs, call.count - call.inputs,
+               given ? params : Py_None);
+    return nullptr;
   }
   Variant* variant = nullptr;
   for (Variant* known : *kernel->variants) {
@@ -201,6 +239,7 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
   }
   cache_hit = variant != nullptr;
   ++(variant ? kernel->hits : kernel->misses);
+  ++(variant ? total_hits : total_misses);
   if (!variant) {
     const std::vector<u8> own_key = key;  // compiling may run other calls on this thread
     PyObject* arrays = PyTuple_New(call.count);
@@ -211,21 +250,23 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
       PyTuple_SET_ITEM(same, a, PyLong_FromLong(call.same[a]));
     }
     for (Py_ssize_t p = 0; p < wanted; ++p) PyTuple_SET_ITEM(kinds, p, Py_NewRef(values[p]));
-    PyObject* spec = PyObject_CallMethod(reinterpret_cast<PyObject*>(kernel), "_specialize",
+    PyObject* spec = PyObject_CallMethod(kernel_object, "_specialize",
                                          "INNNO", call.inputs, arrays, same, kinds,
                                          check ? Py_True : Py_False);
     if (!spec) return nullptr;
     variant = build_variant(spec, own_key, codes, u32(wanted));
     Py_DECREF(spec);
     if (!variant) return nullptr;
+    if (kernel->variants->empty()) used_kernels().push_back(kernel_object);
     kernel->variants->push_back(variant);
+    ++total_versions;
   }
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {
     const u8 pack = variant->packs[size_t(p)];
     u64* words = call.words + call.param_words;
     if (call.param_words + 2 > kMaxParamWords) {
-      raise_hook("too_many", "(si)", "parameters", int(kMaxParamWords));
+      raise_hook("too_many", "(si)", "words of parameters", int(kMaxParamWords));
       return nullptr;
     }
     if (!(pack ? pack_as(values[p], u8(pack - 1), words) : pack_plain(values[p], codes[p], words)))
@@ -241,6 +282,7 @@ PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
   PyObject* object = type->tp_alloc(type, 0);
   if (!object) return nullptr;
   as(object)->variants = new std::vector<Variant*>;
+  as(object)->scalars = new std::vector<Scalars>;
   as(object)->checked = true;
   return object;
 }
@@ -248,6 +290,7 @@ PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
 void forget(KernelObject* self) {
   // A message under way may still name the id, so table entry and code stay for the process's
   // life; `owner` keeps its reference.
+  total_versions -= self->variants->size();
   for (Variant* variant : *self->variants) delete variant;
   self->variants->clear();
 }
@@ -256,23 +299,25 @@ void dealloc(PyObject* object) {
   KernelObject* self = as(object);
   if (self->weakrefs) PyObject_ClearWeakRefs(object);
   PyTypeObject* type = Py_TYPE(object);
+  std::erase(used_kernels(), object);
   forget(self);
   delete self->variants;
+  for (const Scalars& known : *self->scalars) {
+    Py_DECREF(known.names);
+    Py_DECREF(known.defaults);
+  }
+  delete self->scalars;
   Py_XDECREF(self->name);
-  Py_XDECREF(self->params);
   type->tp_free(object);
   Py_DECREF(type);
 }
 
 PyObject* bind(PyObject* object, PyObject* args) {
   KernelObject* self = as(object);
-  PyObject *name, *params;
+  PyObject* name;
   int checked, fixed;
-  if (!PyArg_ParseTuple(args, "UO!pp", &name, &PyTuple_Type, &params, &checked, &fixed)) {
-    return nullptr;
-  }
+  if (!PyArg_ParseTuple(args, "Upp", &name, &checked, &fixed)) return nullptr;
   Py_XSETREF(self->name, Py_NewRef(name));
-  Py_XSETREF(self->params, Py_NewRef(params));
   self->checked = checked;
   self->fixed_params = fixed;
   Py_RETURN_NONE;

@@ -7,6 +7,7 @@
 #include "python/objects.hpp"
 
 #include "host/clock.hpp"
+#include "host/library/catalogue.hpp"
 #include "shared/dtype.hpp"
 
 namespace nb = nanobind;
@@ -125,6 +126,47 @@ nb::object view_of(nb::handle object) {
   return nb::steal(result);
 }
 
+// The native library's table, a dict a row; `row` holds the fields of kernels/catalogue.py.
+nb::list library_rows() {
+  const auto names_of = [](const u8* codes, int count) {
+    nb::list names;
+    for (int n = 0; n < count; ++n) names.append(nb::str(kDTypes[codes[n]].name));
+    return nb::tuple(names);
+  };
+  const auto numbers_of = [](const u8* values, int count) {
+    nb::list numbers;
+    for (int n = 0; n < count; ++n) numbers.append(int(values[n]));
+    return nb::tuple(numbers);
+  };
+  const auto texts_of = [](const char* const* texts, int count) {
+    nb::list list;
+    for (int n = 0; n < count; ++n) list.append(nb::str(texts[n]));
+    return nb::tuple(list);
+  };
+  nb::list rows;
+  for (const library::Entry& entry : library::entries()) {
+    nb::dict row;
+    row["name"] = nb::str(entry.name);
+    row["aliases"] = texts_of(entry.aliases, entry.alias_count);
+    row["formula"] = nb::str(entry.formula);
+    row["dtypes"] = names_of(entry.dtypes, entry.arrays);
+    row["same"] = numbers_of(entry.same, entry.arrays);
+    row["inputs"] = int(entry.inputs);
+    row["params"] = texts_of(entry.param_names, entry.params);
+    row["param_dtypes"] = names_of(entry.param_dtypes, entry.params);
+    row["is_map"] = entry.map;
+    row["is_reduction"] = entry.reduction;
+    row["whole"] = entry.whole;
+    row["indices"] = int(entry.indices);
+    nb::dict native;
+    native["row"] = row;
+    native["address"] = u64(entry.fn);
+    native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
+    rows.append(native);
+  }
+  return rows;
+}
+
 template <class Function>
 auto without_gil(Function function) {
   return [function](EngineHandle& self) {
@@ -192,6 +234,14 @@ NB_MODULE(_native, m) {
       .def("park", without_gil([](Engine& engine) { engine.park(); }))
       .def("begin_quiesced", without_gil([](Engine& engine) { engine.begin_quiesced(); }))
       .def("end_quiesced", without_gil([](Engine& engine) { engine.end_quiesced(); }))
+      .def("refuse", without_gil([](Engine& engine) { engine.refuse(); }))
+      .def(
+          "wait_drained",
+          [](EngineHandle& self, u64 limit_ns) {
+            nb::gil_scoped_release release;
+            return self.engine->wait_drained(limit_ns);
+          },
+          nb::arg("limit_ns"))
       .def(
           "close",
           [](EngineHandle& self, u64 drain_ns) {
@@ -208,6 +258,12 @@ NB_MODULE(_native, m) {
       .def("drain_objects", [](EngineHandle& self) { drain_graveyard(*self.engine); });
   m.def("view_of", &view_of, nb::arg("handle"),
         "NumPy array over the allocation's block; keeps the block rented while it lives.");
+  m.def("library_rows", &library_rows);
+  m.def("kernel_counts", [] {
+    const auto counts = kernel_counts();
+    return nb::make_tuple(counts[0], counts[1], counts[2]);
+  });
+  m.def("kernels_used", [] { return nb::steal(kernels_used()); });
   m.def("block_of", [](nb::handle object) {
     return reinterpret_cast<ResidentArrayObject*>(object.ptr())->block;
   });

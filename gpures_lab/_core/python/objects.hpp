@@ -71,10 +71,17 @@ struct Variant {
   PyObject* owner;
 };
 
+// The scalar parameters of a kernel, for one split of arrays into inputs and outputs.
+struct Scalars {
+  u32 inputs, arrays;
+  PyObject* names;          // tuple of str
+  PyObject* defaults;       // dict of name → value
+};
+
 struct KernelObject {
   PyObject_HEAD
   PyObject* name;
-  PyObject* params;         // tuple of interned names; null until bound
+  std::vector<Scalars>* scalars;
   std::vector<Variant*>* variants;
   u64 hits, misses;
   bool checked;             // default of compute(checked=None)
@@ -105,7 +112,7 @@ bool add_array_type(PyObject* module);
 bool add_completion_type(PyObject* module);
 bool add_kernel_type(PyObject* module);
 
-// Python functions of gpures_lab, set once by gpures_lab.ring.hooks.
+// Python functions of gpures_lab, set once by gpures_lab.grain.hooks.
 PyObject* hook(const char* name);
 // Calls a hook that returns an exception and raises it. Always returns null.
 PyObject* raise_hook(const char* name, const char* format, ...);
@@ -134,6 +141,8 @@ struct Call {
 };
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit);
+std::vector<u64> kernel_counts();  // versions, hits, misses
+PyObject* kernels_used();
 KernelObject* kernel_of(PyObject* object);  // borrowed; null with UnknownKernel set
 
 // Element range of a transfer, and its messages.

@@ -28,6 +28,12 @@ Catalogue::Catalogue(Isa isa) {
   append_arithmetic(table);
   append_fused(table);
   append_reductions(table);
+  append_unary(table);
+  append_moments(table);
+  append_indexing(table);
+  append_matrix(table);
+  append_rows(table);
+  append_random(table);
   rows = table.take();
   const auto by_name = [](const Entry& a, const Entry& b) {
     return std::string_view(a.name) < std::string_view(b.name);
@@ -80,10 +86,17 @@ std::span<const Entry> find_all(std::string_view name) {
   return group == native.groups.end() ? Group{} : group->second;
 }
 
-const Entry* find(std::string_view name, const u8* dtypes, const u8* same, int arrays) {
+const Entry* find(std::string_view name, const u8* dtypes, const u8* same, int arrays,
+                  const u8* ndims) {
+  const auto fits = [&](const Entry& row) {
+    for (int p = 0; ndims != nullptr && p < arrays; ++p) {
+      if (row.ndims[p] != 0 && row.ndims[p] != ndims[p]) return false;
+    }
+    return true;
+  };
   for (const Entry& row : find_all(name)) {
     if (row.arrays == arrays && std::equal(dtypes, dtypes + arrays, row.dtypes) &&
-        std::equal(same, same + arrays, row.same)) {
+        std::equal(same, same + arrays, row.same) && fits(row)) {
       return &row;
     }
   }

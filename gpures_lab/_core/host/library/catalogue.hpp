@@ -35,6 +35,7 @@ struct Entry {
   bool whole;      // called once with begin = 0, end = n, never in slices
   u8 indices;      // 1..3
   u8 elements_rule[kMaxBindings];  // Needs of each binding position
+  u8 ndims[kMaxBindings];          // dimensions each array must have, 0 = any
   const char* formula;             // "z = x + y": names the arrays in binding order, for people
 };
 
@@ -50,8 +51,11 @@ std::span<const Entry> entries();
 // Rows for a given instruction set, so that tests can compare them all.
 std::span<const Entry> entries(Isa isa);
 
-// By name or alias; `dtypes` and `same` have `arrays` entries. nullptr if there is no such row.
-const Entry* find(std::string_view name, const u8* dtypes, const u8* same, int arrays);
+// By name or alias; `dtypes`, `same` and `ndims` have `arrays` entries. nullptr if there is no such
+// row. A kernel that reads shapes has one row for each number of dimensions; without `ndims` the
+// first one is found.
+const Entry* find(std::string_view name, const u8* dtypes, const u8* same, int arrays,
+                  const u8* ndims = nullptr);
 
 // Every row of an operation, by name or alias: for messages that say which dtypes it has.
 std::span<const Entry> find_all(std::string_view name);

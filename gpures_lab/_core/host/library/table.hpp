@@ -136,14 +136,65 @@ class Table {
   // Inputs of the first one's size, one element out.
   template <class Kernel, class P>
   void reduction(const Operation& operation, std::initializer_list<DType> dtypes, int inputs,
-                 bool whole) {
-    Entry& row = add<Kernel, P>(operation, dtypes, inputs, {});
+                 bool whole, std::initializer_list<DType> param_dtypes = {}) {
+    Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
     row.reduction = true;
     row.whole = whole;
     for (int p = 1; p < inputs; ++p) row.elements_rule[p] = static_cast<u8>(Needs::kSpace);
     for (int p = inputs; p < row.arrays; ++p) {
       row.elements_rule[p] = static_cast<u8>(Needs::kOneElement);
     }
+  }
+
+  // One in, one out of the same size, in order: a slice continues what the last one wrote.
+  template <class Kernel, class P>
+  void sequence(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 1, {});
+    row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // (x, index) -> z over z's size; x is read anywhere, which the kernel checks.
+  template <class Kernel, class P>
+  void gather(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 2, {});
+    row.elements_rule[1] = row.elements_rule[2] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // (x, index) -> z over x's size; z is written anywhere, which the kernel checks.
+  template <class Kernel, class P>
+  void scatter(const Operation& operation, std::initializer_list<DType> dtypes) {
+    Entry& row = add<Kernel, P>(operation, dtypes, 2, {});
+    row.reduction = true;
+    row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // Arrays of the given dimensions over the output's shape; the kernel checks that inputs fit.
+  template <class Kernel, class P>
+  void shaped(const Operation& operation, std::initializer_list<DType> dtypes,
+              std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
+    const int inputs = static_cast<int>(dtypes.size()) - 1;
+    Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
+    int p = 0;
+    for (const int ndim : ndims) row.ndims[p++] = static_cast<u8>(ndim);
+    row.indices = row.ndims[inputs];
+    row.elements_rule[inputs] = static_cast<u8>(Needs::kSpace);
+  }
+
+  // As shaped, where an input and the output are one array's rows; one row alone is not sliced.
+  template <class Kernel, class P>
+  void rows(const Operation& operation, std::initializer_list<DType> dtypes,
+            std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
+    shaped<Kernel, P>(operation, dtypes, ndims, param_dtypes);
+    Entry& row = rows_.back();
+    row.elements_rule[0] = static_cast<u8>(Needs::kSpace);
+    row.whole = row.indices == 1;
+  }
+
+  // One in, one out of the same size, over the whole range at once.
+  template <class Kernel, class P>
+  void whole(const Operation& operation, std::initializer_list<DType> dtypes) {
+    sequence<Kernel, P>(operation, dtypes);
+    rows_.back().whole = true;
   }
 
   std::vector<Entry> take() { return std::move(rows_); }
@@ -185,5 +236,11 @@ void append_casts_from_floats(Table& table);
 void append_arithmetic(Table& table);
 void append_fused(Table& table);
 void append_reductions(Table& table);
+void append_unary(Table& table);
+void append_moments(Table& table);
+void append_indexing(Table& table);
+void append_matrix(Table& table);
+void append_rows(Table& table);
+void append_random(Table& table);
 
 }  // namespace gpures::library

@@ -65,6 +65,44 @@ struct Mul {
   }
 };
 
+// Keeps a product rounded on its own. GCC 12 fuses alternating sums and differences of products
+// (vfmaddsub) even where contraction is off; the empty instruction hides the product from it.
+template <class R>
+GPURES_OP R rounded(R product) {
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__) && !GPURES_DEVICE_COMPILE
+  __asm__("" : "+x"(product));
+#endif
+  return product;
+}
+
+// Smith's division, scaled by the divisor's larger part, as NumPy's: no overflow half-way.
+template <class R>
+GPURES_OP Complex<R> divide(Complex<R> x, Complex<R> y) {
+  const R re = y.re < 0 ? -y.re : y.re;
+  const R im = y.im < 0 ? -y.im : y.im;
+  if (re >= im) {
+    if (re == 0 && im == 0) return {x.re / re, x.im / re};
+    const R ratio = y.im / y.re;
+    const R scale = R{1} / (y.re + rounded(y.im * ratio));
+    return {(x.re + rounded(x.im * ratio)) * scale, (x.im - rounded(x.re * ratio)) * scale};
+  }
+  const R ratio = y.re / y.im;
+  const R scale = R{1} / (y.im + rounded(y.re * ratio));
+  return {(rounded(x.re * ratio) + x.im) * scale, (rounded(x.im * ratio) - x.re) * scale};
+}
+
+// np.true_divide: integers give float64.
+struct Div {
+  template <class To, class T>
+  static GPURES_OP To apply(T x, T y) {
+    if constexpr (kIsComplex<T>) {
+      return divide(x, y);
+    } else {
+      return static_cast<To>(x) / static_cast<To>(y);
+    }
+  }
+};
+
 // One rounding for floats; integers wrap, as x * y + w does.
 struct Fma {
   template <class T>

@@ -4,11 +4,13 @@
 #include "../base.hpp"
 
 // The host builds each kernel for several instruction sets from one body; a body that is not
-// inlined into its entry point would stay at the baseline set.
+// inlined into its entry point would stay at the baseline set. That goes for lambdas too.
 #if GPURES_DEVICE_COMPILE
 #define GPURES_OP GPURES_HD
+#define GPURES_LAMBDA
 #else
 #define GPURES_OP inline __attribute__((always_inline))
+#define GPURES_LAMBDA __attribute__((always_inline))
 #endif
 
 namespace gpures::library {

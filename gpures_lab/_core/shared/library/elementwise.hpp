@@ -30,13 +30,13 @@ struct UnaryIndex {
   GPURES_OP void operator()(i64 i) const { z[i] = Op::template apply<Out>(x[i]); }
 };
 
-template <class Op, class T, int X, int Y, int Z>
+template <class Op, class In, class Out, int X, int Y, int Z>
 struct BinaryIndex {
-  const T *x, *y;
-  T* z;
+  const In *x, *y;
+  Out* z;
   GPURES_OP explicit BinaryIndex(const Call& call)
-      : x(array<T>(call, X)), y(array<T>(call, Y)), z(array<T>(call, Z)) {}
-  GPURES_OP void operator()(i64 i) const { z[i] = Op::template apply<T>(x[i], y[i]); }
+      : x(array<In>(call, X)), y(array<In>(call, Y)), z(array<Out>(call, Z)) {}
+  GPURES_OP void operator()(i64 i) const { z[i] = Op::template apply<Out>(x[i], y[i]); }
 };
 
 template <class Op, class T, int X, int Y, int W, int Z>

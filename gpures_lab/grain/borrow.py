@@ -1,0 +1,42 @@
+"""`with grain.borrow(handle) as array:` the one door to the memory itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gpures_lab._core import _native
+from gpures_lab.grain.arguments import foreign, released
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gpures_lab._core._native import ResidentArray
+    from gpures_lab.grain.grain import Grain
+
+__all__ = ["Borrow"]
+
+
+class Borrow:
+    """Holds a grain's later messages back while a view of one allocation is in use."""
+
+    def __init__(self, grain: Grain, handle: ResidentArray) -> None:
+        self._grain = grain
+        self._handle = handle
+
+    def __enter__(self) -> NDArray[Any]:
+        grain, handle = self._grain, self._handle
+        if not isinstance(handle, _native.ResidentArray):
+            from gpures_lab.grain.arguments import not_a_handle
+
+            raise not_a_handle(handle)
+        if handle.grain is not grain:
+            raise foreign(handle, grain.key)
+        grain._hold()
+        # Looked at after earlier messages, a Release among them, have run.
+        if handle.released:
+            grain._unhold()
+            raise released(handle)
+        return _native.view_of(handle)
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._grain._unhold()

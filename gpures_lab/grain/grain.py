@@ -1,0 +1,135 @@
+"""One grain: a key that owns memory on a device and answers messages in order."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self
+
+from gpures_lab._core import _native
+from gpures_lab.errors import InvalidOption
+from gpures_lab.grain.arguments import normalize_allocation
+from gpures_lab.grain.borrow import Borrow
+from gpures_lab.metrics.units import bytes_text, count_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+
+    from gpures_lab._core._native import ResidentArray
+    from gpures_lab.grain.manager import GrainManager
+    from gpures_lab.metrics import ResidentMemoryMetrics
+
+__all__ = ["Grain", "allocate_named"]
+
+
+class Grain(_native.GrainBase):
+    """A virtual actor that owns device memory; made by `GrainManager.grain`.
+
+    Messages run one at a time, in the order of the calls; a failed one does not stop later ones.
+    `allocate`, `write`, `compute`, `read`, `release`, `ping`, `barrier` and `cancel` post one
+    message each and come from the native base class.
+    """
+
+    __slots__ = ("_named", "placement")
+
+    def __init__(
+        self,
+        engine: object,
+        manager: GrainManager,
+        key: str,
+        dtype: np.dtype[Any],
+        dedicated: bool,
+        full_wait_ns: int,
+    ) -> None:
+        self._named: dict[str, ResidentArray] = {}
+        self.placement = "dedicated" if dedicated else "shared"
+
+    @property
+    def handles(self) -> Mapping[str, ResidentArray]:
+        """Live allocations by name, oldest first; read-only. Unnamed ones are a0, a1, …"""
+        return MappingProxyType({handle.name: handle for handle in self._live()})
+
+    def borrow(self, handle: ResidentArray, *, stream: object = None) -> Borrow:
+        """View an allocation without a copy: ``with grain.borrow(z) as array:``.
+
+        Waits for the grain's earlier messages, holds later ones back until the block ends, and
+        gives a NumPy array (host driver) over the memory itself. A view that outlives the
+        ``with`` keeps its block rented, but is no longer ordered with the grain.
+
+        Parameters
+        ----------
+        stream
+            For the CUDA driver; the host driver has no streams and takes only None.
+
+        Raises
+        ------
+        StaleHandle, InvalidOption
+            The handle is not live, or a stream was given on the host driver.
+        """
+        if stream is not None:
+            raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")
+        return Borrow(self, handle)
+
+    def discard(self) -> None:
+        """Release every allocation of the grain. Handles are stale from here on."""
+        for handle in self._live():
+            if not handle.released:
+                self.release(handle)
+        self._named.clear()
+
+    def metrics(self) -> ResidentMemoryMetrics:
+        """Return this grain's messages, latency, pending and allocations; device-wide rest."""
+        owner = self.manager
+        if owner is None:
+            self.ping()  # raises RingClosed with the cure
+        return owner._grain_metrics(self)  # type: ignore[no-any-return, union-attr]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self.manager is not None:
+            self.discard()
+
+    def __repr__(self) -> str:
+        owner = self.manager
+        if owner is None:
+            return f"<Grain {self.key!r} closed>"
+        counts = self._counts()
+        place = f", ring {counts['ring']}" if self.placement == "dedicated" else ""
+        return (
+            f"<Grain {self.key!r} on {owner.driver.label}: {counts['allocations']} allocations, "
+            f"{bytes_text(counts['bytes'])}, {count_text(counts['messages'])} messages{place}>"
+        )
+
+
+def allocate_named(
+    grain: Grain, shape: object, dtype: object, name: object, zero: object, memory_type: object
+) -> ResidentArray:
+    """Serve `allocate(name=)`: the grain owns the allocation; the name's old one is replaced."""
+    if not isinstance(name, str) or not name.isidentifier() or len(name.encode()) > 128:
+        raise InvalidOption(
+            f"name={name!r}: give an identifier of at most 128 bytes, such as 'x'", name=name
+        )
+    _, extents, found, pinned = normalize_allocation(grain, shape, dtype, None, memory_type)
+    options = {"dtype": found, "zero": zero, "memory_type": memory_type or "device"}
+    old = grain._named.get(name)
+    if old is None or old.released:
+        taken = grain.handles.get(name)
+        if taken is not None:
+            raise InvalidOption(
+                f"name={name!r} is the automatic name of a live allocation; choose another"
+            )
+        handle = grain._allocate(extents, **options)
+    elif (old.shape, old.dtype, old.memory_type) == (extents, found, options["memory_type"]):
+        # Same size: released first, so that the pool hands the same block out again.
+        grain.release(old)
+        handle = grain._allocate(extents, **options)
+    else:
+        # Another size: allocated first, so that a full pool leaves the old one alone.
+        handle = grain._allocate(extents, **options)
+        grain.release(old)
+    handle.name = name
+    grain._named[name] = handle
+    return handle

@@ -1,0 +1,80 @@
+"""The Python functions that the native binding calls, by name, off its fast path."""
+
+from gpures_lab.grain.arguments import (
+    as_ndarray,
+    bad_range,
+    check_out,
+    coerce,
+    foreign,
+    normalize_allocation,
+    not_a_handle,
+    pool_exhausted,
+    released,
+    wrong_size,
+)
+from gpures_lab.grain.grain import allocate_named
+from gpures_lab.grain.result import compute_result
+from gpures_lab.grain.text import array_repr, completion_repr
+from gpures_lab.kernels.calls import (
+    bad_param,
+    bad_params,
+    index_space,
+    no_space,
+    pack_param,
+    too_many,
+    too_small,
+    unknown_kernel,
+    wrong_arguments,
+)
+from gpures_lab.kernels.library import library as _library
+from gpures_lab.ring.awaiting import awaiting
+from gpures_lab.ring.failures import (
+    bad_timeout,
+    borrowed,
+    closed,
+    failure,
+    interrupted,
+    no_ring,
+    refused,
+    ring_full,
+    timed_out,
+)
+
+__all__ = [
+    "allocate_named",
+    "array_repr",
+    "as_ndarray",
+    "awaiting",
+    "bad_param",
+    "bad_params",
+    "bad_range",
+    "bad_timeout",
+    "borrowed",
+    "check_out",
+    "closed",
+    "coerce",
+    "completion_repr",
+    "compute_result",
+    "failure",
+    "foreign",
+    "index_space",
+    "interrupted",
+    "library",
+    "no_ring",
+    "no_space",
+    "normalize_allocation",
+    "not_a_handle",
+    "pack_param",
+    "pool_exhausted",
+    "refused",
+    "released",
+    "ring_full",
+    "timed_out",
+    "too_many",
+    "too_small",
+    "unknown_kernel",
+    "wrong_arguments",
+    "wrong_size",
+]
+
+library = _library.fill()

@@ -1,0 +1,365 @@
+"""The directory of grains in this process, and the engine they share."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from gpures_lab._core import _native
+from gpures_lab.drivers import choose
+from gpures_lab.errors import InvalidOption, RingClosed
+from gpures_lab.grain.arguments import check_dtype
+from gpures_lab.grain.grain import Grain
+from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
+from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
+from gpures_lab.options import ManagerOptions, RingOptions
+from gpures_lab.ring.wire import Opcode, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from gpures_lab.drivers import Driver
+
+__all__ = ["GrainManager", "manager"]
+
+logger = logging.getLogger("gpures_lab")
+
+LONGEST_KEY_BYTES = 512
+EXIT_DRAIN_NS = 100_000_000
+
+
+class GrainManager:
+    """Activates grains, places them on rings, and counts what they do.
+
+    Owns threads and memory: close it, or use it with ``with``. At exit it closes itself.
+
+    Parameters
+    ----------
+    device
+        ``"auto"``, ``"host"`` or ``"cuda:0"``.
+    pool_limit_bytes
+        Most bytes of resident memory; the driver's default when None.
+    full_wait_s
+        How long a post waits for a free slot before `RingFull`; 0 rejects at once.
+    stall_s
+        How long a ring may make no progress before it counts as stalled.
+    ring
+        Slots, linger, lease, spin, and how many rings there may be.
+
+    Raises
+    ------
+    InvalidOption, DriverUnavailable
+    """
+
+    def __init__(
+        self,
+        *,
+        device: str = "auto",
+        pool_limit_bytes: int | None = None,
+        full_wait_s: float = 5.0,
+        stall_s: float = 5.0,
+        idle_after_s: float | None = None,
+        state_url: str | None = None,
+        blobs_url: str | None = None,
+        ring: RingOptions | None = None,
+    ) -> None:
+        for name, value in (
+            ("idle_after_s", idle_after_s), ("state_url", state_url), ("blobs_url", blobs_url)
+        ):
+            if value is not None:
+                raise InvalidOption(
+                    f"{name}={value!r}: this version keeps grains in memory only; leave it out",
+                    name=name,
+                )
+        self.options = ManagerOptions(
+            device=device,
+            pool_limit_bytes=pool_limit_bytes,
+            full_wait_s=full_wait_s,
+            stall_s=stall_s,
+            ring=RingOptions() if ring is None else ring,
+        )
+        self.driver: Driver = choose(device)
+        self.start_time = datetime.now(UTC)
+        options = self.options
+        self._engine = _native.Engine(
+            slots=options.ring.slots,
+            linger_ns=options.ring.linger_us * 1_000,
+            lease_ns=options.ring.lease_ms * 1_000_000,
+            max_rings=options.ring.max_rings,
+            spin_ns=options.ring.spin_us * 1_000,
+            pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
+            stall_ns=int(options.stall_s * 1e9),
+        )
+        self._full_wait_ns = int(options.full_wait_s * 1e9)
+        self._grains: dict[str, Grain] = {}
+        self._lock = threading.Lock()
+        self._sampler: Sampler | None = None
+        self._closed = False
+        _live.add(self)
+
+    # Grains -----------------------------------------------------------------------------------
+
+    def grain(
+        self,
+        key: str = "notebook",
+        *,
+        dtype: Any = None,
+        device: str | None = None,
+        placement: str | None = None,
+        durable: bool | None = None,
+    ) -> Grain:
+        """Return the grain of this key; it always exists. Never blocks.
+
+        Parameters
+        ----------
+        key
+            Any string of 1 to 512 UTF-8 bytes.
+        dtype
+            Default of `Grain.allocate`; float32 when left out the first time.
+        device
+            None, or the manager's own device.
+        placement
+            ``"shared"`` (ring 0) or ``"dedicated"`` (a ring of its own).
+        durable
+            None or False in this version.
+
+        Raises
+        ------
+        InvalidOption
+            The key is no such string, or the grain exists with other options.
+        """
+        self._check_open()
+        found = self._grains.get(key) if isinstance(key, str) else None
+        if found is not None and dtype is placement is device is durable is None:
+            return found
+        if not isinstance(key, str) or not 0 < len(_utf8(key)) <= LONGEST_KEY_BYTES:
+            raise InvalidOption(
+                f"key={key!r}: give a str of 1 to {LONGEST_KEY_BYTES} UTF-8 bytes", key=key
+            )
+        if placement not in (None, "shared", "dedicated"):
+            raise InvalidOption(
+                f"placement={placement!r} is unknown; use 'shared' or 'dedicated'"
+            )
+        if durable:
+            raise InvalidOption("durable=True: this version keeps grains in memory only")
+        if device is not None and choose(device).name != self.driver.name:
+            raise InvalidOption(
+                f"device={device!r}: this manager runs on {self.driver.label}; make a "
+                f"GrainManager(device={device!r}) for the other"
+            )
+        wanted = None if dtype is None else check_dtype(dtype)
+        with self._lock:
+            found = self._grains.get(key)
+            if found is None:
+                found = Grain(
+                    self._engine,
+                    self,
+                    key,
+                    np.dtype(np.float32) if wanted is None else wanted,
+                    placement == "dedicated",
+                    self._full_wait_ns,
+                )
+                self._grains[key] = found
+                return found
+        for name, given, has in (
+            ("dtype", wanted, found.dtype), ("placement", placement, found.placement)
+        ):
+            if given is not None and given != has:
+                raise InvalidOption(
+                    f"grain {key!r} exists with {name}={str(has)!r}, asked for {str(given)!r}; "
+                    f"leave {name} out, or use another key",
+                    key=key,
+                )
+        return found
+
+    @property
+    def grains(self) -> Mapping[str, Grain]:
+        """Grains by key, oldest first; a copy."""
+        return dict(self._grains)
+
+    # Engine -----------------------------------------------------------------------------------
+
+    def park(self) -> None:
+        """Make the ring kernel leave now; memory stays, the next message relaunches it."""
+        self._check_open()
+        self._engine.park()
+
+    @contextmanager
+    def quiesced(self) -> Iterator[None]:
+        """Park, and hold relaunches until the block ends; posting goes on.
+
+        For what must not run beside a ring. Waiting for a completion inside would never end, so
+        it raises TimeoutError only if a timeout is given: leave the block first.
+        """
+        self._check_open()
+        self._engine.begin_quiesced()
+        try:
+            yield
+        finally:
+            self._engine.end_quiesced()
+
+    # Metrics ----------------------------------------------------------------------------------
+
+    def metrics(self) -> ResidentMemoryMetrics:
+        """Return the sixteen figures of `ResidentMemoryMetrics` and more, as they stand now."""
+        return from_snapshot(self._snapshot())
+
+    def metrics_frame(self) -> pd.DataFrame:
+        """Return the history since the first call, one row a sample. Needs pandas."""
+        self._check_open()
+        if self._sampler is None:
+            self._sampler = Sampler(self._snapshot)
+        return metrics_frame(self._sampler.history())
+
+    def kernels(self) -> tuple[KernelUse, ...]:
+        """Return the kernels this process has used: versions, hits and misses."""
+        return kernels_used()
+
+    def _snapshot(self) -> dict[str, object]:
+        snapshot: dict[str, object] = dict(self._engine.snapshot())
+        for stage in ("queue", "service", "round_trip"):
+            raw = snapshot[f"{stage}_counts"]
+            snapshot[f"{stage}_counts"] = np.frombuffer(raw, np.uint64)  # type: ignore[call-overload]
+        counts = kernel_counts()
+        snapshot.update(
+            kernel_cache_size=counts.versions,
+            kernel_cache_hits=counts.hits,
+            kernel_cache_misses=counts.misses,
+            driver=self.driver.name,
+            device_name=self.driver.device_name,
+            device_type=self.driver.kind,
+            start_time=self.start_time,
+        )
+        return snapshot
+
+    def _grain_metrics(self, grain: Grain) -> ResidentMemoryMetrics:
+        snapshot = self._snapshot()
+        counts = grain._counts()
+        snapshot.update(
+            messages_processed=counts["messages"],
+            messages_failed=counts["failed"],
+            messages_pending=counts["pending"],
+            service_sum_ns=counts["service_ns"],
+            allocations_active=counts["allocations"],
+            allocations_bytes=counts["bytes"],
+        )
+        # Percentiles are counted per device; a grain's own would be a guess.
+        for stage in ("queue", "service", "round_trip"):
+            snapshot[f"{stage}_counts"] = np.zeros(496, np.uint64)
+        return from_snapshot(snapshot)
+
+    # Closing ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Stop accepting, let pending work end, release everything. Harmless when repeated.
+
+        Work that makes no progress for `stall_s` is given up. Ctrl-C ends the waiting; whatever
+        is still pending is answered with `RingClosed` or `Cancelled`.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if self._sampler is not None:
+            self._sampler.close()
+        if self._engine.forked:
+            return
+        self._engine.refuse()
+        try:
+            while not self._engine.wait_drained(50_000_000):
+                pass
+        finally:
+            ended = self._finish()
+        if not ended:
+            logger.warning(
+                "a kernel never ended: its worker thread and memory stay until the process ends"
+            )
+
+    def _finish(self, drain_ns: int = 0) -> bool:
+        self._closed = True
+        ended = self._engine.close(drain_ns)
+        self._engine.drain_objects()
+        self._report_unseen()
+        for grain in self._grains.values():
+            grain._named.clear()
+            grain._disown()
+        self._grains.clear()
+        return ended
+
+    def _report_unseen(self) -> None:
+        unseen = self._engine.take_unseen()
+        if not unseen:
+            return
+        total = self._engine.snapshot()["failures_unobserved"]
+        some = ", ".join(
+            f"request {request} ({Opcode(opcode).word}: {Status(status).name})"
+            for request, opcode, status, _ in unseen[:3]
+        )
+        warnings.warn(
+            f"{total} messages failed and nobody looked at their completions: {some}"
+            f"{', …' if total > 3 else ''}; call .result() on them",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called, or this is a forked child."""
+        return self._closed or self._engine.forked
+
+    def _check_open(self) -> None:
+        if self._engine.forked:
+            raise RingClosed(
+                "this manager belongs to the process this one was forked from; call gl.manager() "
+                "here, or start workers with the 'spawn' method",
+                forked=True,
+            )
+        if self._closed:
+            raise RingClosed("this manager was closed; gl.manager() makes a new one", forked=False)
+
+    def __enter__(self) -> Self:
+        self._check_open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "CLOSED" if self.closed else self._engine.state
+        return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+
+
+def _utf8(key: str) -> bytes:
+    try:
+        return key.encode()
+    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form
+        return b""
+
+
+_live: weakref.WeakSet[GrainManager] = weakref.WeakSet()
+_own: GrainManager | None = None
+_own_lock = threading.Lock()
+
+
+def manager() -> GrainManager:
+    """Return this process's own manager; after its `close` (or a fork) the next call makes one."""
+    global _own
+    with _own_lock:
+        if _own is None or _own.closed:
+            _own = GrainManager()
+        return _own
+
+
+@atexit.register
+def _close_all() -> None:
+    for each in list(_live):
+        if not each.closed:
+            each._finish(EXIT_DRAIN_NS)

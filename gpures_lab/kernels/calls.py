@@ -1,0 +1,154 @@
+"""What a call of `compute` may get wrong, and the packing of library parameters.
+
+Functions that name an error return it; the native binding raises it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpures_lab._core import _native
+from gpures_lab.errors import DtypeMismatch, GpuResError, InvalidOption, OutOfBounds, UnknownKernel
+from gpures_lab.kernels.library import library
+
+if TYPE_CHECKING:
+    from gpures_lab._core._native import ResidentArray
+
+__all__ = [
+    "bad_param",
+    "bad_params",
+    "index_space",
+    "no_space",
+    "pack_param",
+    "too_many",
+    "too_small",
+    "unknown_kernel",
+    "wrong_arguments",
+]
+
+
+def unknown_kernel(wanted: object) -> GpuResError:
+    """Return the error of a kernel that is neither a Kernel nor a library name."""
+    if not isinstance(wanted, str):
+        return UnknownKernel(
+            f"{wanted!r} is no kernel; decorate a function with @gl.kernel, or name one of the "
+            "library, such as 'kernels/VectorAdd'",
+            kernel=repr(wanted),
+        )
+    names = {name.casefold(): name for name in library}
+    path = wanted if "/" in wanted else f"kernels/{wanted}"
+    near = [names[hit] for hit in difflib.get_close_matches(path.casefold(), names, n=3)]
+    cure = f"did you mean {' or '.join(near)}?" if near else f"the library has {sorted(library)}"
+    return UnknownKernel(f"no kernel {wanted!r}; {cure}", kernel=wanted, near=tuple(near))
+
+
+def bad_params(kernel: Any, params: object) -> InvalidOption:
+    """Return the error of params that are no dict."""
+    return InvalidOption(
+        f"kernel {kernel.name}: params={params!r} is a {type(params).__name__}; "
+        "pass a dict of name: number",
+        kernel=kernel.name,
+    )
+
+
+def bad_param(kernel: Any, name: str, value: object) -> DtypeMismatch:
+    """Return the error of a param that is no number."""
+    hint = (
+        "; pass arrays as handles among inputs" if isinstance(value, np.ndarray | list) else ""
+    )
+    return DtypeMismatch(
+        f"kernel {kernel.name}: param {name} is {value!r} ({type(value).__name__}); "
+        f"give a Python or NumPy number{hint}",
+        kernel=kernel.name,
+        param=name,
+    )
+
+
+def wrong_arguments(kernel: Any, inputs: int, outputs: int, params: dict[str, Any] | None) -> Any:
+    """Return the error of a call whose arrays or params are not the kernel's."""
+    try:
+        kernel._check_call(inputs, outputs, tuple(params or ()))
+    except GpuResError as error:
+        return error
+    return InvalidOption(
+        f"kernel {kernel.name} was called with {inputs} inputs, {outputs} outputs and params "
+        f"{sorted(params or ())}, which it does not take",
+        kernel=kernel.name,
+    )
+
+
+def pack_param(value: Any, code: int) -> bytes:
+    """Bytes of ``value`` in the dtype of number ``code``, padded to whole 8-byte words."""
+    dtype = np.dtype(_native.dtype_names[code])
+    holder = np.zeros(1, dtype)
+    try:
+        # A weak Python scalar takes the dtype; int overflow and float → int are errors.
+        np.copyto(holder, value, casting="same_kind")
+    except TypeError:
+        if not (isinstance(value, float) and value.is_integer() and dtype.kind in "iu"):
+            raise DtypeMismatch(
+                f"parameter {value!r} ({type(value).__name__}) does not fit {dtype}; "
+                f"pass a {dtype} number",
+                dtype=dtype.name,
+            ) from None
+        holder[0] = int(value)
+    except OverflowError as reason:
+        raise DtypeMismatch(f"parameter {value!r} does not fit {dtype}: {reason}") from None
+    raw = holder.tobytes()
+    return raw + bytes(-len(raw) % 8)
+
+
+def too_many(what: str, most: int) -> InvalidOption:
+    """Return the error of a call beyond a fixed capacity."""
+    return InvalidOption(f"too many {what}: at most {most:,}", most=most)
+
+
+def index_space(kernel: Any, indices: int, n: object, shape: object) -> tuple[int, ...]:
+    """Extents of an explicit index space."""
+    if n is not None and shape is not None:
+        raise InvalidOption(f"kernel {kernel.name}: give n= or shape=, not both")
+    given = (n,) if n is not None else shape if isinstance(shape, tuple | list) else (shape,)
+    try:
+        extents = tuple(operator.index(extent) for extent in given)  # type: ignore[arg-type]
+    except TypeError:
+        extents = ()
+    total = 1
+    for extent in extents:
+        total *= max(extent, 1)
+    if len(extents) != indices or min(extents, default=-1) < 0 or total >= 1 << 60:
+        raise InvalidOption(
+            f"kernel {kernel.name} has {indices} indices: {'n' if n is not None else 'shape'}="
+            f"{given!r} must be {indices} int{'s' if indices > 1 else ''}, each 0 or more, "
+            "fewer than 2**60 indices in all",
+            kernel=kernel.name,
+        )
+    return extents
+
+
+def no_space(kernel: Any, indices: int, ndim: int) -> InvalidOption:
+    """Return the error of an index space that does not follow from the arrays."""
+    found = "there is no output" if ndim < 0 else f"its first output has {ndim} dimensions"
+    return InvalidOption(
+        f"kernel {kernel.name} has {indices} indices, and {found}; give shape=",
+        kernel=kernel.name,
+        indices=indices,
+    )
+
+
+def too_small(
+    kernel: Any, array: ResidentArray, extents: tuple[int, ...], needed: int
+) -> OutOfBounds:
+    """Return the error of a map over more indices than an array has elements."""
+    space = " x ".join(f"{extent:,}" for extent in extents)
+    return OutOfBounds(
+        f"kernel {kernel.name} over {space} indices needs {needed:,} elements of {array.name}, "
+        f"which has shape {array.shape}; nothing ran; give n= (or shape=), or a larger array",
+        kernel=kernel.name,
+        array=array.name,
+        needed=needed,
+        size=array.size,
+    )

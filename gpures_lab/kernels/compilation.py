@@ -1,0 +1,98 @@
+"""``compile_host``: a kernel and a call's signature to machine code, through both caches."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from gpures_lab.errors import InvalidOption
+from gpures_lab.kernels import disk
+from gpures_lab.kernels.artifact import Artifact
+from gpures_lab.kernels.binding import Binding, bind
+from gpures_lab.kernels.cache import CacheCounters, KernelCache
+from gpures_lab.kernels.cpp import backend as cpp_backend
+from gpures_lab.kernels.definition import Kernel
+from gpures_lab.kernels.host import backend as python_backend
+from gpures_lab.kernels.identity import digest
+from gpures_lab.kernels.machine_identity import front_end_digest, processor
+from gpures_lab.kernels.signature import HostCode, Signature
+
+__all__ = ["cache_counters", "compile_host", "forget_compiled"]
+
+_cache = KernelCache()
+
+
+def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
+    """Machine code of ``kernel`` for the host driver.
+
+    Parameters
+    ----------
+    kernel
+        Any kernel of this process; equal kernels (``Kernel.identity``) share their code.
+    signature
+        Of the call. Values of params are no part of it, so changing one never compiles.
+
+    Returns
+    -------
+    HostCode
+        Valid as long as it, or its ``owner``, is referenced.
+
+    Raises
+    ------
+    CompileError
+        The body was refused or its compiler failed; the message shows the user's line.
+    DtypeMismatch
+        A C++ kernel declares other dtypes.
+    InvalidOption
+        The signature does not fit the kernel's parameters.
+    """
+    key = digest(kernel.identity, repr(signature))
+    binding = _binding(kernel, signature)
+    if kernel.language == "cpp":
+        return _cache.get(
+            key,
+            lambda: _disk_key("cpp", key, cpp_backend.versions(kernel)),
+            partial(cpp_backend.build, kernel, binding.arrays, signature),
+            _load_cpp,
+        )
+    return _cache.get(
+        key,
+        lambda: _disk_key("python", key, python_backend.versions()),
+        partial(python_backend.build, kernel, binding.arrays, signature),
+        _load_python,
+    )
+
+
+def cache_counters() -> CacheCounters:
+    """Kernels compiled, found in memory, found on disk, since the process began."""
+    return _cache.counters()
+
+
+def forget_compiled() -> None:
+    """Empty the memory cache; the disk cache stays."""
+    _cache.clear()
+
+
+def _binding(kernel: Kernel, signature: Signature) -> Binding:
+    outputs = len(signature.arrays) - signature.inputs
+    names = tuple(param.name for param in signature.params)
+    binding = bind(kernel, signature.inputs, outputs, names)
+    if names != binding.params:
+        raise InvalidOption(
+            f"kernel {kernel.name}: the signature lists params {names}, the kernel declares "
+            f"{binding.params}; list all of them, in that order"
+        )
+    return binding
+
+
+def _disk_key(language: str, key: str, versions: tuple[str, ...]) -> str:
+    parts = (str(disk.FORMAT), language, key, processor(), front_end_digest(), *versions)
+    return digest(*parts)
+
+
+def _load_python(artifact: Artifact, _path: Path | None, from_disk: bool) -> HostCode | None:
+    return python_backend.load(artifact, from_disk=from_disk)
+
+
+def _load_cpp(artifact: Artifact, path: Path | None, from_disk: bool) -> HostCode | None:
+    return cpp_backend.load(artifact, path, from_disk=from_disk)

@@ -1,0 +1,1 @@
+"""C++ bodies: declarations, checks, generated source, the host's compiler."""

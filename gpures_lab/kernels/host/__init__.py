@@ -1,0 +1,1 @@
+"""From a typed body to machine code for the host driver, through Numba."""

@@ -1,0 +1,191 @@
+"""From a status, or a post that did not happen, to the one exception that says why.
+
+Every function here returns the exception; the native binding raises it.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Any
+
+from gpures_lab.errors import (
+    Cancelled,
+    DeviceLost,
+    GpuResError,
+    InvalidOption,
+    KernelFault,
+    OutOfBounds,
+    RingClosed,
+    RingFull,
+    RingStalled,
+    StaleHandle,
+    UnknownKernel,
+)
+from gpures_lab.ring.wire import Opcode, Status
+
+if TYPE_CHECKING:
+    from gpures_lab._core._native import Completion
+
+__all__ = [
+    "bad_timeout",
+    "borrowed",
+    "closed",
+    "failure",
+    "interrupted",
+    "no_ring",
+    "refused",
+    "ring_full",
+    "timed_out",
+]
+
+
+def failure(completion: Completion) -> GpuResError:
+    """Return the error of an answered request whose status is not OK."""
+    state = completion._state
+    status = Status(state["status"])
+    what = f"request {completion.request} ({Opcode(state['opcode']).word})"
+    grain = completion.grain.key
+    fields: dict[str, Any] = {"request": completion.request, "grain": grain, "status": status}
+    kernel = getattr(state["kernel"], "name", None)
+    match status:
+        case Status.KERNEL_FAULT:
+            name = signal.Signals(state["value"]).name
+            return KernelFault(
+                f"{what}: kernel {kernel} ended with {name} on grain {grain!r}; its outputs are "
+                "undefined, everything else goes on; run it with checked=True to find the access",
+                kernel=kernel,
+                signal=name,
+                **fields,
+            )
+        case Status.OUT_OF_BOUNDS:
+            return OutOfBounds(_bounds_text(what, kernel, state), kernel=kernel, **fields)
+        case Status.STALE_HANDLE:
+            return StaleHandle(
+                f"{what}: a handle of grain {grain!r} is stale (released or replaced before this "
+                "message ran); allocate again",
+                **fields,
+            )
+        case Status.FOREIGN_HANDLE:
+            return StaleHandle(
+                f"{what}: a handle belongs to another grain than {grain!r}; use the grain that "
+                "allocated it",
+                **fields,
+            )
+        case Status.UNKNOWN_KERNEL:
+            return UnknownKernel(f"{what}: the ring has no kernel of that id", **fields)
+        case Status.CANCELLED:
+            return Cancelled(
+                f"{what} on grain {grain!r} was dropped by cancel() or cut short by close(); "
+                "post it again if it is still wanted",
+                **fields,
+            )
+        case Status.RING_STALLED:
+            return RingStalled(
+                f"{what} on grain {grain!r} was answered because its ring made no progress for "
+                "`stall_s`: a kernel does not end; restart the Jupyter kernel (or process) to "
+                "free the worker",
+                **fields,
+            )
+        case Status.RING_CLOSED:
+            return RingClosed(
+                f"{what} on grain {grain!r} was still queued when the manager closed; wait for "
+                "completions before close()",
+                **fields,
+            )
+        case Status.DEVICE_LOST:
+            return DeviceLost(
+                f"{what}: the device was lost with grain {grain!r} on it", **fields
+            )
+    return GpuResError(f"{what} on grain {grain!r} was refused by the ring: {status.name}", **fields)
+
+
+def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
+    flag, array, axis, index, extent = state["fault"][:5]
+    if not flag:
+        return f"{what}: an element range leaves its allocation; nothing was changed"
+    where = "flat index" if axis < 0 else f"index of axis {axis}"
+    return (
+        f"{what}: kernel {kernel} used {where} {index} of array {array} (counting the distinct "
+        f"arrays of the call from 0), which has {extent}; the access was skipped, the other "
+        "indices ran; guard it with `if`, or give n=/shape= for fewer indices"
+    )
+
+
+def timed_out(completion: Completion, timeout_s: float) -> TimeoutError:
+    """Return the error of a wait that ran out; the request stays live."""
+    state = completion._state
+    return TimeoutError(
+        f"request {completion.request} ({Opcode(state['opcode']).word}) on grain "
+        f"{completion.grain.key!r} was not answered within {timeout_s} s; it is still live: "
+        "wait again, or drop what is queued with grain.cancel()"
+    )
+
+
+def bad_timeout(value: object) -> InvalidOption:
+    """Return the error of a negative or NaN timeout."""
+    return InvalidOption(f"timeout={value!r}: give seconds, 0 or more, or None", value=value)
+
+
+def interrupted(request: int) -> KeyboardInterrupt:
+    """Return Ctrl-C's exception, saying that the work goes on."""
+    return KeyboardInterrupt(
+        f"request {request} still runs; grain.cancel() drops what is queued"
+    )
+
+
+def borrowed(key: str) -> InvalidOption:
+    """Return the error of waiting, inside `with grain.borrow()`, for what the borrow holds back."""
+    return InvalidOption("grain is borrowed: leave the with block first", grain=key)
+
+
+def closed(key: str, forked: bool) -> RingClosed:
+    """Return the error of using a grain after close, or in a forked child."""
+    if forked:
+        return RingClosed(
+            f"grain {key!r} belongs to the process this one was forked from; call gl.manager() "
+            "here, or start workers with the 'spawn' method",
+            grain=key,
+            forked=True,
+        )
+    return RingClosed(
+        f"grain {key!r} belongs to a manager that was closed; gl.manager() makes a new one",
+        grain=key,
+        forked=False,
+    )
+
+
+def refused(key: str, cause: int, current: int) -> GpuResError:
+    """Return the error of a ring that takes no more messages."""
+    if cause == Status.RING_STALLED:
+        return RingStalled(
+            f"the ring of grain {key!r} stalled at request {current}: a kernel does not end; "
+            "restart the Jupyter kernel (or process) to free the worker",
+            grain=key,
+            request=current,
+        )
+    if cause == Status.DEVICE_LOST:
+        return DeviceLost(f"the device of grain {key!r} was lost; make a new manager", grain=key)
+    return closed(key, False)
+
+
+def ring_full(key: str, slots: int, pending: int, waited_ns: int, ring: int) -> RingFull:
+    """Return the error of a post that found no room in time."""
+    return RingFull(
+        f"ring {ring} full: {pending}/{slots} messages pending for {waited_ns / 1e9:.3g} s "
+        f"(grain {key!r}); raise RingOptions.slots, wait for older completions, or leave "
+        "`with grain.borrow()`",
+        grain=key,
+        slots=slots,
+        pending=pending,
+        ring=ring,
+    )
+
+
+def no_ring(key: str, rings: int) -> InvalidOption:
+    """Return the error of a dedicated grain beyond the last ring."""
+    return InvalidOption(
+        f"grain {key!r}: placement='dedicated' needs a ring of its own and all {rings} are taken; "
+        "use placement='shared' or raise RingOptions.max_rings",
+        grain=key,
+        rings=rings,
+    )
