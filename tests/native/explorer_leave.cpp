@@ -26,6 +26,9 @@ int main(int count, char** arguments) {
   Setup stopped = pair;
   stopped.stopper = true;
   stopped.lease_jumps = 0;
+  Setup healed = pair;
+  healed.keeper = true;
+  healed.broken = Break::kForgetKick;
   Setup sliced;
   sliced.messages[0] = 2;
   sliced.slices = 3;
@@ -38,6 +41,8 @@ int main(int count, char** arguments) {
   holds("host: quiesced() against one poster", alone);
   holds("host: stop against two posters", stopped);
   holds("host: stop while a kernel runs", sliced);
+
+  holds("host: a kick during the exit is forgotten, and the keeper heals it", healed);
 
   is_caught("[R7] each launch resets `leave`", pair, Break::kLeaveReset);
   is_caught("[R12] the first worker out says that all are", pair, Break::kEarlyExit);

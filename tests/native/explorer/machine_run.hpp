@@ -1,6 +1,10 @@
 // The machine's steps. Included once an executable (by explorer/run.hpp).
 #pragma once
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <pthread.h>
+#endif
+
 #include "explorer/machine.hpp"
 
 EXPLORE_SWITCH;
