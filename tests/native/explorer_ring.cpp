@@ -8,7 +8,7 @@ int main(int count, char** arguments) {
   read_arguments(count, arguments);
   Setup lapped;
   lapped.messages[0] = 4;
-  lapped.reader = true;
+  lapped.readers = 1;
   Setup device = lapped;
   device.device = true;
   Setup each = lapped;

@@ -60,7 +60,7 @@ inline void zero_memory() {
 
 inline void spawn_hosts() {
   for (u32 r = 0; r < setup.rings; ++r) {
-    if (setup.reader) machine.spawn(r == 0 ? "reader" : "reader 1", reader_body, r);
+    if (setup.readers & (1u << r)) machine.spawn(r == 0 ? "reader" : "reader 1", reader_body, r);
   }
   if (broken(Break::kTwoPollers)) machine.spawn("second poller", worker_body, kRings);
   if (setup.keeper && !broken(Break::kNoKeeper)) machine.spawn("keeper", keeper_body, 0);

@@ -54,7 +54,7 @@ struct Setup {
   u64 slots = 2;
   u32 messages[kRings] = {2, 0};
   u32 posters = 1;            // of ring 0
-  bool reader = false;        // takes completions while others run; else the end looks at them
+  u32 readers = 0;            // bit r: ring r has one while others run; else the end looks
   bool late_waiter = false;   // looks at position 0 again when it was long harvested
   u32 lease_jumps = 0, linger_jumps = 0;
   bool launched = true;       // a launch is under way when the posters start
