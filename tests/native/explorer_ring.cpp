@@ -36,6 +36,7 @@ int main(int count, char** arguments) {
   is_caught("[R3] a full flag for the sequence", lapped, Break::kFlagForSequence);
   is_caught("[R3] a parity bit for the sequence", late, Break::kParityForSequence);
   is_caught("[R4] two pollers of one ring", lapped, Break::kTwoPollers);
+  is_caught("[R5] ring memory that was not zeroed", lapped, Break::kDirtyMemory);
   is_caught("[R9] a slot used again before its completion is taken", lapped, Break::kPostTooEarly);
   is_caught("head stored before its completions are published", lapped, Break::kHeadBeforePublish);
   return check::result();

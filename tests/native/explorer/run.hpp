@@ -49,6 +49,7 @@ inline void zero_memory() {
     std::memset(static_cast<void*>(&call_frames[r]), 0, sizeof(CallFrame));
     world.ring_control[r].wake.value = kOut;
   }
+  if (broken(Break::kDirtyMemory)) world.slots[0][1].sequence = 2;
   machine.name_word = name_word;
   machine.is_signal = is_signal;
   if (setup.launched) {

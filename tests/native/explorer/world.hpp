@@ -27,6 +27,7 @@ enum class Break : u8 {
   kFlagForSequence,        // [R3] slot: full or not, instead of whose
   kParityForSequence,      // [R3] completion: lap parity instead of the sequence
   kTwoPollers,             // [R4]
+  kDirtyMemory,            // [R5] a slot starts out with what an earlier process left there
   kHeadAtLaunch,           // head as a launch parameter, from what the host has harvested
   kHeadBeforePublish,      // head stored before its completions are published
   kLeaveReset,             // [R7] each launch resets `leave`
