@@ -8,6 +8,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
+from gpures_lab._core import _native
 from gpures_lab.errors import CompileError
 from gpures_lab.kernels.cpp.declaration import CppBody, read_cpp_body
 from gpures_lab.kernels.definition_rules import (
@@ -22,7 +23,7 @@ from gpures_lab.kernels.source import Source
 __all__ = ["Kernel", "cpp_kernel", "kernel", "kernel_from_source", "reduction"]
 
 
-class Kernel:
+class Kernel(_native.KernelBase):
     """What Compute runs: a body with its captures, before any dtype is known.
 
     Attributes
@@ -83,6 +84,22 @@ class Kernel:
         self.identity = kernel_identity(
             kind, language, indices, checked, init, definition.identity
         )
+        self._bind_native(name, checked, False)
+
+    def _scalars(self, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:
+        from gpures_lab.kernels.specialize import scalars
+
+        return scalars(self, inputs, outputs)
+
+    def _check_call(self, inputs: int, outputs: int, params: tuple[str, ...]) -> None:
+        from gpures_lab.kernels.binding import bind
+
+        bind(self, inputs, outputs, params)
+
+    def _specialize(self, *call: Any) -> tuple[Any, ...]:
+        from gpures_lab.kernels.specialize import specialize
+
+        return specialize(self, *call)
 
     def __repr__(self) -> str:
         first = ["i", "j", "k"][: self.indices] if self.kind == "index" else ["acc"]

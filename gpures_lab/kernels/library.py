@@ -65,7 +65,9 @@ class LibraryFunction(_native.KernelBase):
         values: tuple[Any, ...],
         checked: bool,
     ) -> tuple[Any, ...]:
-        row = self.definition.row([array.dtype.name for array in arrays], same)
+        row = self.definition.row(
+            [array.dtype.name for array in arrays], same, [array.ndim for array in arrays]
+        )
         native = library.native(row)
         order = tuple(p for p, first in enumerate(row.same) if first == p)
         flags = (
@@ -82,8 +84,7 @@ class LibraryFunction(_native.KernelBase):
             tuple(np.dtype(row.dtypes[p]).itemsize for p in order),
             # Equal handles are passed once; the strictest rule of their positions holds.
             tuple(_strictest(native["rules"], row.same, p) for p in order),
-            # 2-D kernels of the library read shapes; the others take flat arrays.
-            tuple(arrays[p].ndim if row.indices > 1 else 1 for p in order),
+            tuple(row.ndims[p] or 1 for p in order),  # 0: any shape, taken flat
             tuple(int(any(q >= row.inputs for q in _group(row.same, p))) for p in order),
             tuple(1 + _native.dtype_names.index(name) for name in row.param_dtypes),
         )

@@ -15,7 +15,7 @@ TickScale::TickScale() {
   while (ns1 - ns0 < 2'000'000) ns1 = steady_ns();
   const u64 ticks1 = ticks();
   ticks_per_ns_ = double(ticks1 - ticks0) / double(ns1 - ns0);
-  ns_per_tick_ = 1.0 / ticks_per_ns_;
+  factor_ = u64(16777216.0 / ticks_per_ns_ + 0.5);
 }
 
 }  // namespace gpures

@@ -43,12 +43,16 @@ class TickScale {
  public:
   static const TickScale& get();
 
-  u64 to_ns(u64 span) const { return u64(double(span) * ns_per_tick_); }
+  u64 to_ns(u64 span) const {
+    // 24-bit fixed point: a multiply instead of two conversions, several times a message.
+    if (span >> 40) return u64(double(span) / ticks_per_ns_);
+    return (span * factor_) >> 24;
+  }
   u64 from_ns(u64 ns) const { return u64(double(ns) * ticks_per_ns_); }
 
  private:
   TickScale();
-  double ns_per_tick_;
+  u64 factor_;  // ns per tick, 24 fractional bits
   double ticks_per_ns_;
 };
 

@@ -220,6 +220,7 @@ void Engine::keep() {
       keeper_asleep_ = true;
       keeper_wake_.wait(lock, [&] { return stop_keeper_ || work_left() || !exited_locked(); });
       keeper_asleep_ = false;
+      stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
     } else {
       keeper_wake_.wait_for(lock, kTick);
     }
@@ -229,7 +230,7 @@ void Engine::keep() {
     for (auto& ring : rings_) {
       if (ring->pending() != 0) ring->poll();
     }
-    check_stall(now);
+    check_stall(steady_ns());
     lock.lock();
   }
 }
@@ -247,8 +248,10 @@ void Engine::check_stall(u64 now) {
     waiting += ring->in_slots();
   }
   std::unique_lock lock(launch_mutex_);
-  if (waiting == 0 || quiesced_ != 0 || exited_locked() || signature != stall_signature_ ||
-      stall_since_ == 0) {
+  // A launch that has not begun (a busy device) is no stall: the state says STARTING.
+  const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
+  if (waiting == 0 || quiesced_ != 0 || exited_locked() || begun < launched_ ||
+      signature != stall_signature_ || stall_since_ == 0) {
     stall_signature_ = signature;
     stall_since_ = now;
     return;

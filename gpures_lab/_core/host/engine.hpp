@@ -87,9 +87,12 @@ class Engine {
   void return_chunk(u32 chunk);
   u8* chunk(u32 index) const { return view_.staging + u64(index) * kStagingChunkBytes; }
 
-  // Requests: the caller and the ring hold one reference each.
-  Request* new_request(Grain& grain, u16 opcode);
+  // Requests: made by the ring, dropped once by the caller (see Request::state).
+  static constexpr u64 kIdRun = 256;
+  Request* lend_requests();
+  u64 lend_ids() { return next_request_.fetch_add(kIdRun, std::memory_order_relaxed); }
   void drop(Request* request);
+  void bury(Request* request);
   // Requests that still hold a Python object; the caller has the GIL.
   Request* take_graveyard();
   void recycle(Request* request);
@@ -166,7 +169,6 @@ class Engine {
 
   std::mutex request_mutex_;
   std::vector<std::unique_ptr<Request[]>> request_chunks_;
-  Request* free_requests_ = nullptr;
   std::atomic<Request*> returned_{nullptr};
   std::atomic<Request*> graveyard_{nullptr};
   std::atomic<u64> next_request_{1};

@@ -10,7 +10,7 @@ namespace gpures {
 
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE};
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};  // SIGILL: a compiler's trap
 constexpr size_t kStackBytes = 64 * 1024;
 
 thread_local sigjmp_buf* guarded = nullptr;

@@ -12,13 +12,13 @@ class Grain;
 inline constexpr u64 kNoPosition = ~u64{0};
 
 struct Request {
-  enum State : u32 { kPending = 0, kAnswered = 1 };
+  // Two owners, the ring and one caller; the second of these bits to be set ends the request.
+  enum State : u32 { kAnswered = 1, kDropped = 2 };
 
-  std::atomic<u32> state{kPending};
-  std::atomic<i32> refs{0};      // the ring while pending, and whoever may look at it
+  std::atomic<u32> state{0};
   std::atomic<bool> seen{false}; // somebody looked at its outcome
   std::atomic<u64> position{kNoPosition};  // of its last part, once in a slot
-  std::atomic<int> notify{-1};   // descriptor to write to when answered
+  int notify = -1;               // descriptor to write to when answered; under the ring's lock
   u64 id = 0;
   Grain* grain = nullptr;
   u32 parts = 1;                 // slots still to be answered (a large transfer has several)
@@ -31,7 +31,7 @@ struct Request {
   void* keep = nullptr;          // a Python object to drop under the GIL
   Request* next = nullptr;       // free list, graveyard
 
-  bool answered() const { return state.load(std::memory_order_acquire) == kAnswered; }
+  bool answered() const { return state.load(std::memory_order_acquire) & kAnswered; }
 };
 
 // What a request that failed without anybody looking leaves behind.

@@ -4,47 +4,33 @@
 
 namespace gpures {
 
-// Under the lock of the grain's ring.
-Request* Engine::new_request(Grain& grain, u16 opcode) {
+// A list of free requests: what was recycled since, or a fresh chunk.
+Request* Engine::lend_requests() {
+  if (Request* recycled = returned_.exchange(nullptr, std::memory_order_acquire)) return recycled;
+  constexpr u32 kChunk = 256;
+  auto chunk = std::make_unique<Request[]>(kChunk);
+  for (u32 n = 0; n + 1 < kChunk; ++n) chunk[n].next = &chunk[n + 1];
+  Request* first = chunk.get();
   std::lock_guard guard(request_mutex_);
-  if (!free_requests_) free_requests_ = returned_.exchange(nullptr, std::memory_order_acquire);
-  if (!free_requests_) {
-    constexpr u32 kChunk = 256;
-    request_chunks_.push_back(std::make_unique<Request[]>(kChunk));
-    Request* chunk = request_chunks_.back().get();
-    for (u32 n = 0; n < kChunk; ++n) {
-      chunk[n].next = free_requests_;
-      free_requests_ = chunk + n;
-    }
-  }
-  Request* request = free_requests_;
-  free_requests_ = request->next;
-  request->state.store(Request::kPending, std::memory_order_relaxed);
-  request->refs.store(2, std::memory_order_relaxed);
-  request->seen.store(false, std::memory_order_relaxed);
-  request->position.store(kNoPosition, std::memory_order_relaxed);
-  request->notify.store(-1, std::memory_order_relaxed);
-  request->id = next_request_++;
-  request->grain = &grain;
-  request->parts = 1;
-  request->opcode = opcode;
-  request->kernel = 0;
-  request->status = Status::kOk;
-  request->value = 0;
-  request->queue_ns = request->service_ns = request->round_trip_ns = 0;
-  request->keep = nullptr;
-  return request;
+  request_chunks_.push_back(std::move(chunk));
+  return first;
 }
 
 void Engine::drop(Request* request) {
-  if (request->refs.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const u32 before = request->state.fetch_or(Request::kDropped, std::memory_order_acq_rel);
+  if (!(before & Request::kAnswered)) return;  // the ring ends it
   if (request->status != Status::kOk && !request->seen.load(std::memory_order_relaxed)) {
     note_unseen(*request);
   }
-  if (request->keep == nullptr) {
+  if (request->keep) {
+    bury(request);
+  } else {
     recycle(request);
-    return;
   }
+}
+
+// Its Python object is dropped by the next caller who holds the GIL.
+void Engine::bury(Request* request) {
   Request* top = graveyard_.load(std::memory_order_relaxed);
   do {
     request->next = top;

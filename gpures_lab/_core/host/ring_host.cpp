@@ -27,9 +27,9 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
     const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
-    if (!message.request) message.request = engine_.new_request(grain, message.slot.opcode);
+    if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
-    pending_count.fetch_add(1, std::memory_order_relaxed);
+    add_pending(1);
     if (behind || barrier) {
       enqueue(grain, message);
       return Post::kHeld;
@@ -50,14 +50,44 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   ++held_count_;
 }
 
+u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request& request) {
+  WakeState found;
+  u64 fitted;
+  {
+    std::lock_guard guard(mutex_);
+    if (refusing_ || grain.sending || grain.hold != 0 || held_count_ != 0) return 0;
+    if (view.slot_count - (next_ - taken_) < count) harvest();
+    fitted = std::min(count, view.slot_count - (next_ - taken_));
+    if (fitted == 0) return 0;
+    const u64 posted = ticks();
+    const u64 mask = view.slot_count - 1;
+    for (u64 n = 0; n < fitted; ++n) {
+      const u64 position = next_ + n;
+      Slot message = messages[n];
+      message.request = request.id;
+      message.grain = grain.index;
+      waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
+      commit<HostWords>(view.slots[position & mask], message, position);
+    }
+    next_ += fitted;
+    request.position.store(next_ - 1, std::memory_order_release);
+    grain.inflight += u32(fitted);
+    tickets_ += fitted;
+    add_pending(i64(fitted));
+    found = after_commit<HostWords>(*view.control);
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+  return fitted;
+}
+
 bool RingHost::post_always(Grain& grain, Outgoing& message) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
     if (refusing_) return false;
     if (!room()) harvest();
-    message.request = engine_.new_request(grain, message.slot.opcode);
-    pending_count.fetch_add(1, std::memory_order_relaxed);
+    message.request = take_request(grain, message.slot.opcode);
+    add_pending(1);
     if (!room() || grain.hold != 0 || (grain.held && !grain.held->empty())) {
       enqueue(grain, message);
       return true;
@@ -175,7 +205,7 @@ bool RingHost::harvest() {
   }
   if (taken_ == first) return false;
   answered_.store(taken_, std::memory_order_release);
-  pending_count.fetch_sub(taken_ - first, std::memory_order_release);
+  add_pending(-i64(taken_ - first));
   return true;
 }
 
@@ -222,14 +252,57 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
 }
 
 void RingHost::answer(Request* request) {
-  request->state.store(Request::kAnswered, std::memory_order_seq_cst);
-  // Whoever sets `notify` looks at `state` afterwards, so one of the two sees the other.
-  const int notify = request->notify.load(std::memory_order_seq_cst);
+  const int notify = request->notify;
+  const u32 before = request->state.fetch_or(Request::kAnswered, std::memory_order_acq_rel);
+  if (before & Request::kDropped) {  // nobody will look
+    if (request->status != Status::kOk) engine_.note_unseen(*request);
+    if (request->keep) {
+      engine_.bury(request);
+    } else {
+      request->next = free_requests_;
+      free_requests_ = request;
+    }
+    return;
+  }
   if (notify >= 0) {
     const u64 one = 1;
     [[maybe_unused]] const auto written = write(notify, &one, sizeof one);
   }
-  engine_.drop(request);
+}
+
+bool RingHost::notify(Request& request, int descriptor) {
+  std::lock_guard guard(mutex_);
+  request.notify = descriptor;
+  return request.answered();
+}
+
+Request* RingHost::new_request(Grain& grain, u16 opcode) {
+  std::lock_guard guard(mutex_);
+  return take_request(grain, opcode);
+}
+
+Request* RingHost::take_request(Grain& grain, u16 opcode) {
+  if (!free_requests_) free_requests_ = engine_.lend_requests();
+  if (next_id_ == last_id_) {
+    next_id_ = engine_.lend_ids();
+    last_id_ = next_id_ + Engine::kIdRun;
+  }
+  Request* request = free_requests_;
+  free_requests_ = request->next;
+  request->state.store(0, std::memory_order_relaxed);
+  request->seen.store(false, std::memory_order_relaxed);
+  request->position.store(kNoPosition, std::memory_order_relaxed);
+  request->notify = -1;
+  request->id = next_id_++;
+  request->grain = &grain;
+  request->parts = 1;
+  request->opcode = opcode;
+  request->kernel = 0;
+  request->status = Status::kOk;
+  request->value = 0;
+  request->queue_ns = request->service_ns = request->round_trip_ns = 0;
+  request->keep = nullptr;
+  return request;
 }
 
 bool RingHost::may_go(const Held& front) const {
@@ -332,7 +405,7 @@ void RingHost::answer_here(const Outgoing& message, Status status) {
   if (message.chunk != kNoChunk) engine_.return_chunk(message.chunk);
   Request& request = *message.request;
   if (request.status == Status::kOk) request.status = status;
-  pending_count.fetch_sub(1, std::memory_order_release);
+  add_pending(-1);
   if (--request.parts == 0) answer(&request);
 }
 

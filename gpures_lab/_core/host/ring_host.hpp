@@ -48,8 +48,15 @@ class RingHost {
   // Puts the message into a slot, or behind the grain's held-back ones. kFull, kClosed: nothing
   // was done. `part`: a later part of a transfer under way (see begin_parts).
   Post post(Grain& grain, Outgoing& message, bool part = false);
+  // Many small messages (payload in the slot) and one request, whose `parts` is set to their
+  // number: one lock, one stamp, one wake-up a call. Returns how many fitted.
+  u64 post_batch(Grain& grain, const Slot* messages, u64 count, Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
+  // A pending request of this ring; the caller owns one side of it.
+  Request* new_request(Grain& grain, u16 opcode);
+  // Write to `descriptor` when answered. True: it is answered already.
+  bool notify(Request& request, int descriptor);
   // Would post() find room now? Without waiting for the lock's other users to be done for long.
   bool might_post(const Grain& grain);
   // Allocate: takes a handle id of this ring and posts under one lock. `handle` is set.
@@ -102,6 +109,12 @@ class RingHost {
   bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);
+  Request* take_request(Grain& grain, u16 opcode);
+  // Only changed under the lock, so no read-modify-write is needed.
+  void add_pending(i64 change) {
+    pending_count.store(pending_count.load(std::memory_order_relaxed) + u64(change),
+                        std::memory_order_release);
+  }
   bool harvest();
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
@@ -116,6 +129,8 @@ class RingHost {
   std::vector<Grain*> holding_;   // grains with held-back messages
   std::vector<u32> free_ids_;
   std::atomic<u64>& answered_;    // == taken_, for the pool
+  Request* free_requests_ = nullptr;
+  u64 next_id_ = 0, last_id_ = 0; // request numbers of this ring, taken in runs
   u64 next_ = 0;                  // position of the next message
   u64 taken_ = 0;                 // completions taken
   u64 held_count_ = 0;

@@ -178,10 +178,8 @@ PyObject* await(PyObject* object) {
 PyObject* notify(PyObject* object, PyObject* descriptor) {
   const int fd = int(PyLong_AsLong(descriptor));
   if (fd == -1 && PyErr_Occurred()) return nullptr;
-  Request& request = *as(object)->request;
-  request.notify.store(fd, std::memory_order_seq_cst);
-  const bool answered = request.state.load(std::memory_order_seq_cst) == Request::kAnswered;
-  return PyBool_FromLong(answered);
+  CompletionObject* self = as(object);
+  return PyBool_FromLong(self->grain->core->ring.notify(*self->request, fd));
 }
 
 PyObject* get_request(PyObject* object, void*) {

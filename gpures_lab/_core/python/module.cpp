@@ -151,6 +151,7 @@ nb::list library_rows() {
     row["formula"] = nb::str(entry.formula);
     row["dtypes"] = names_of(entry.dtypes, entry.arrays);
     row["same"] = numbers_of(entry.same, entry.arrays);
+    row["ndims"] = numbers_of(entry.ndims, entry.arrays);
     row["inputs"] = int(entry.inputs);
     row["params"] = texts_of(entry.param_names, entry.params);
     row["param_dtypes"] = names_of(entry.param_dtypes, entry.params);
@@ -273,6 +274,9 @@ NB_MODULE(_native, m) {
   for (const DTypeInfo& info : kDTypes) dtypes.append(nb::str(info.name));
   m.attr("dtype_names") = nb::tuple(dtypes);
   m.attr("max_arrays") = kMaxArrays;
+#ifdef GPURES_BUILD
+  m.attr("build") = GPURES_BUILD;
+#endif
   nb::dict flags;
   flags["map"] = int(kKernelMap);
   flags["reduction"] = int(kKernelReduction);

@@ -44,7 +44,7 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
   const u32 parts = u32((bytes + kStagingChunkBytes - 1) / kStagingChunkBytes);
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
-  Request* request = engine.new_request(*grain->core, u16(opcode));
+  Request* request = ring.new_request(*grain->core, u16(opcode));
   request->parts = parts;
   u32 sent = 0;
   bool started = false, interrupted = false;
