@@ -13,6 +13,9 @@ int main(int count, char** arguments) {
   device.device = true;
   Setup each = lapped;
   each.publish_each = true;
+  Setup paged = device;
+  paged.late_pages = true;
+  paged.messages[0] = 3;
   Setup wide = device;
   wide.slots = 4;
   wide.messages[0] = 5;
@@ -24,6 +27,7 @@ int main(int count, char** arguments) {
 
   holds("host: 4 messages through 2 slots", lapped);
   holds("device: 4 messages through 2 slots", device);
+  holds("device: pages are late, too", paged);
   holds("host: completions one by one", each);
   holds("device: 5 messages through 4 slots", wide);
   holds("host: two posters, one ring lock", two);

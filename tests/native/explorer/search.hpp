@@ -26,7 +26,7 @@ struct Limits {
   u32 preemptions = 2;           // switches away from a thread that could go on; kAll: every one
   u64 steps = 1'000'000;         // a search with one bound
   u32 depth = 20'000;            // steps of one schedule: beyond it nothing ends
-  u32 walks = 300;
+  u32 walks = 3000;
   u64 seed = 1;
 };
 

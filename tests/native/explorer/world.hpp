@@ -65,6 +65,7 @@ struct Setup {
   u32 block_threads = 1;      // of each worker
   u64 slices = 0;             // messages are Computes of that many slices, instead of Noops
   u32 cancels = 0;
+  bool late_pages = false;    // page words lie in store buffers, too
   bool publish_each = false;  // completions go out one by one
   Break broken = Break::kNothing;
 };
