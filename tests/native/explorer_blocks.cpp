@@ -67,7 +67,7 @@ int main(int count, char** arguments) {
   two.rings = 2;
   two.slots = 2;
   two.messages[0] = two.messages[1] = 2;
-  two.reader = true;
+  two.readers = 1;
   two.lease_jumps = 0;
   Setup device = two;
   device.device = true;

@@ -71,7 +71,7 @@ int main(int count, char** arguments) {
   Setup entries;
   entries.slots = 4;
   entries.messages[0] = 3;
-  entries.reader = true;
+  entries.readers = 1;
   entries.cancels = 2;
   Setup relaunched = entries;
   relaunched.messages[0] = 4;

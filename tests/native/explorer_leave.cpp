@@ -14,10 +14,10 @@ int main(int count, char** arguments) {
   Setup device = pair;
   device.device = true;
   device.keeper = true;
-  Setup reader;
-  reader.messages[0] = 3;
-  reader.reader = true;
-  reader.lease_jumps = 2;
+  Setup relaunched;
+  relaunched.messages[0] = 3;
+  relaunched.readers = 1;
+  relaunched.lease_jumps = 2;
   Setup parked = pair;
   parked.parker = true;
   parked.lease_jumps = 0;
@@ -26,6 +26,9 @@ int main(int count, char** arguments) {
   Setup stopped = pair;
   stopped.stopper = true;
   stopped.lease_jumps = 0;
+  Setup healed = pair;
+  healed.keeper = true;
+  healed.broken = Break::kForgetKick;
   Setup sliced;
   sliced.messages[0] = 2;
   sliced.slices = 3;
@@ -33,11 +36,13 @@ int main(int count, char** arguments) {
 
   holds("host: two rings leave together", pair);
   holds("device: two rings leave together, late second block", device);
-  holds("host: lease exits between 3 messages", reader);
+  holds("host: lease exits between 3 messages", relaunched);
   holds("host: quiesced() against two posters", parked);
   holds("host: quiesced() against one poster", alone);
   holds("host: stop against two posters", stopped);
   holds("host: stop while a kernel runs", sliced);
+
+  holds("host: a kick during the exit is forgotten, and the keeper heals it", healed);
 
   is_caught("[R7] each launch resets `leave`", pair, Break::kLeaveReset);
   is_caught("[R12] the first worker out says that all are", pair, Break::kEarlyExit);
@@ -46,6 +51,6 @@ int main(int count, char** arguments) {
             Break::kFailedExchangeLoads);
   is_caught("[R12] asleep without a look at the host's words", alone, Break::kNoMirrorAsleep);
   is_caught("[R13] a kick during the exit is forgotten", pair, Break::kForgetKick);
-  is_caught("the head comes with the launch", reader, Break::kHeadAtLaunch);
+  is_caught("the head comes with the launch", relaunched, Break::kHeadAtLaunch);
   return check::result();
 }

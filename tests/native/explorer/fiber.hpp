@@ -13,13 +13,13 @@
 
 namespace explore {
 
-inline constexpr std::size_t kStackBytes = 16384;
-
 #if defined(__SANITIZE_ADDRESS__)
 // Copied stacks would disagree with their shadow: under AddressSanitizer the search replays.
 inline constexpr bool kCanCopyStacks = false;
+inline constexpr std::size_t kStackBytes = 65536;
 #else
 inline constexpr bool kCanCopyStacks = true;
+inline constexpr std::size_t kStackBytes = 16384;
 #endif
 
 #if defined(__APPLE__)

@@ -12,7 +12,7 @@ void on_answer(u32 ring, u64 position, u64 taken, Status status);
 // Which word of which ring: only for words whose stores mean something to the model.
 struct Place {
   enum Kind : u8 { kOther, kSlotSequence, kSlotWord, kCompletionSequence, kCompletionWord, kCurrent,
-                   kQuiet, kHead };
+                   kQuiet, kHead, kPage };
   Kind kind = kOther;
   u32 ring = 0;
   u32 index = 0;
@@ -31,6 +31,8 @@ inline Place place_of(const u64& word) {
       const u32 at = u32(&word - entries);
       return {at % 4 == 0 ? Place::kCompletionSequence : Place::kCompletionWord, r, at / 4, at % 4};
     }
+    const auto* page = reinterpret_cast<const u64*>(pages[r]);
+    if (&word >= page && &word < page + kMaxSlots * kPageWords) return {Place::kPage, r, 0, 0};
     const RingControl& control = world.ring_control[r];
     if (&word == &control.current.value) return {Place::kCurrent, r, 0, 0};
     if (&word == &world.states[r].head) return {Place::kHead, r, 0, 0};
@@ -153,6 +155,7 @@ struct Words {
     switch (place.kind) {
       case Place::kSlotWord: return place.word == 7;
       case Place::kCompletionWord: return place.word == 3;
+      case Place::kPage: return setup.late_pages;
       default: return place.kind == Place::kOther;
     }
   }

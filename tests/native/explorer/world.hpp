@@ -27,6 +27,7 @@ enum class Break : u8 {
   kFlagForSequence,        // [R3] slot: full or not, instead of whose
   kParityForSequence,      // [R3] completion: lap parity instead of the sequence
   kTwoPollers,             // [R4]
+  kDirtyMemory,            // [R5] a slot starts out with what an earlier process left there
   kHeadAtLaunch,           // head as a launch parameter, from what the host has harvested
   kHeadBeforePublish,      // head stored before its completions are published
   kLeaveReset,             // [R7] each launch resets `leave`
@@ -54,7 +55,7 @@ struct Setup {
   u64 slots = 2;
   u32 messages[kRings] = {2, 0};
   u32 posters = 1;            // of ring 0
-  bool reader = false;        // takes completions while others run; else the end looks at them
+  u32 readers = 0;            // bit r: ring r has one while others run; else the end looks
   bool late_waiter = false;   // looks at position 0 again when it was long harvested
   u32 lease_jumps = 0, linger_jumps = 0;
   bool launched = true;       // a launch is under way when the posters start
@@ -64,6 +65,7 @@ struct Setup {
   u32 block_threads = 1;      // of each worker
   u64 slices = 0;             // messages are Computes of that many slices, instead of Noops
   u32 cancels = 0;
+  bool late_pages = false;    // page words lie in store buffers, too
   bool publish_each = false;  // completions go out one by one
   Break broken = Break::kNothing;
 };

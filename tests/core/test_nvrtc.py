@@ -1,0 +1,188 @@
+"""The ring kernel compiles and links for a GPU on a machine without one, and its polls are real.
+
+Catches what no CPU run can: a header that NVRTC refuses, a poll that reads a stale line, a load
+through the read-only cache (a persistent kernel would see yesterday's data), a kernel that spills.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[2] / "gpures_lab" / "_core" / "shared"
+SOURCE = SHARED / "ring_kernel.cu"
+ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
+
+_CURE = 'cuda.core is missing: pip install "gpures_lab[compile]"'
+cuda_core = pytest.importorskip("cuda.core", reason=_CURE)
+
+# An acquire is a strong load and then the invalidation of this SM's L1: without the second the
+# payload that follows may be a line from the lap before.
+# Our own `ld.….global` comes out as LDG; a volatile payload word, read after it, as LD.
+STRONG_LOAD = re.compile(r"\bLDG\.E\.64\.STRONG\.SYS\b")
+INVALIDATE = re.compile(r"\bCCTL\.IVALL\b")
+READ_ONLY_CACHE = re.compile(r"\b(?:LDG?|TEX|TLD)\S*\.(?:CONSTANT|CI)\b")
+# Where straight-line code ends or another load of the program begins.
+ELSEWHERE = re.compile(r"\b(?:BRA|BRX|EXIT|RET|CALL|LDG?\.E)\b")
+
+
+def compile_with_nvrtc(source: str, kind: str, arch: str) -> bytes:
+    """PTX or a cubin by NVRTC's own calls: cuda.core asks the driver before it gives PTX."""
+    nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason=_CURE)
+    target = arch if kind == "cubin" else arch.replace("sm_", "compute_")
+    options = [f"--gpu-architecture={target}", "--std=c++20", "--fmad=false", f"-I{SHARED}"]
+    error, program = nvrtc.nvrtcCreateProgram(source.encode(), b"ring_kernel.cu", 0, [], [])
+    assert int(error) == 0
+    (error,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
+    _, length = nvrtc.nvrtcGetProgramLogSize(program)
+    log = bytearray(length)
+    nvrtc.nvrtcGetProgramLog(program, log)
+    assert int(error) == 0, log.decode()
+    size, get = {
+        "ptx": (nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX),
+        "cubin": (nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN),
+    }[kind]
+    _, length = size(program)
+    code = bytearray(length)
+    get(program, code)
+    nvrtc.nvrtcDestroyProgram(program)
+    return bytes(code)
+
+
+def link(source: str, arch: str) -> bytes:
+    """A cubin by the way the image takes: LTO-IR from NVRTC, linked by nvJitLink."""
+    nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink", reason=_CURE)
+    options = cuda_core.ProgramOptions(
+        arch=arch,
+        std="c++20",
+        fma=False,
+        include_path=[str(SHARED)],
+        link_time_optimization=True,
+        relocatable_device_code=True,
+    )
+    ltoir = bytes(cuda_core.Program(source, "c++", options=options).compile("ltoir").code)
+    handle = nvjitlink.create(2, [f"-arch={arch}", "-lto"])
+    try:
+        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, ltoir, len(ltoir), "ring_kernel")
+        nvjitlink.complete(handle)
+        cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
+        nvjitlink.get_linked_cubin(handle, cubin)
+    finally:
+        nvjitlink.destroy(handle)
+    return bytes(cubin)
+
+
+def tool(name: str) -> Path:
+    """nvdisasm or cuobjdump from its wheel."""
+    distribution = f"nvidia-cuda-{name}"
+    try:
+        files = metadata.files(distribution) or []
+    except metadata.PackageNotFoundError:
+        pytest.skip(f'{distribution} is missing: pip install "gpures_lab[test]"')
+    return next(Path(str(f.locate())) for f in files if f.name == name)
+
+
+def run_tool(name: str, *arguments: str) -> str:
+    done = subprocess.run([tool(name), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def disassemble(cubin: bytes, folder: Path) -> list[str]:
+    """The instructions, one a line."""
+    path = folder / "ring.cubin"
+    path.write_bytes(cubin)
+    lines = run_tool("nvdisasm", "-c", str(path)).splitlines()
+    return [line for line in lines if re.search(r"/\*[0-9a-f]{4,}\*/", line)]
+
+
+def invalidates(instructions: list[str], load: int) -> bool:
+    """Is the load at this line followed by the invalidation of L1 before anything else is read?"""
+    for after in instructions[load + 1 : load + 12]:
+        if INVALIDATE.search(after):
+            return True
+        if ELSEWHERE.search(after):
+            return False
+    return False
+
+
+def strong_loads(instructions: list[str]) -> tuple[list[str], list[str]]:
+    """Strong system-scope loads through global pointers: acquires, and the others."""
+    found = [at for at, line in enumerate(instructions) if STRONG_LOAD.search(line)]
+    acquires = [instructions[at] for at in found if invalidates(instructions, at)]
+    others = [instructions[at] for at in found if not invalidates(instructions, at)]
+    return acquires, others
+
+
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+@pytest.mark.parametrize("kind", ["ptx", "cubin"])
+def test_ring_kernel_compiles(kind: str, arch: str) -> None:
+    """Catches a standard include or a host-only construct in the shared headers."""
+    assert b"gpures_ring_kernel" in compile_with_nvrtc(SOURCE.read_text(), kind, arch)
+
+
+def test_polls_and_commits_are_system_scope_in_ptx() -> None:
+    """Catches a relaxed or gpu-scope poll, and a commit without release. [R2]"""
+    ptx = compile_with_nvrtc(SOURCE.read_text(), "ptx", "sm_90").decode()
+    assert "ld.acquire.sys.global.b64" in ptx
+    assert "st.release.sys.global.b64" in ptx
+    assert "fence.acq_rel.sys" in ptx
+    assert "ld.global.nc" not in ptx
+    assert "trap;" not in ptx  # [R6]
+    assert "vprintf" not in ptx  # [R6]
+
+
+@pytest.fixture(scope="module", params=ARCHITECTURES)
+def linked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[str]]:
+    """The linked cubin's path and its instructions."""
+    folder = tmp_path_factory.mktemp("sass")
+    instructions = disassemble(link(SOURCE.read_text(), request.param), folder)
+    return folder / "ring.cubin", instructions
+
+
+def test_poll_invalidates_l1(linked: tuple[Path, list[str]]) -> None:
+    """Catches a poll whose payload may come from this SM's L1. [R2]
+
+    The slot's sequence, three host words and the cancel entries are polled: fewer acquires than
+    that means that one became a plain load, and one without invalidation that it became relaxed.
+    """
+    acquires, others = strong_loads(linked[1])
+    assert len(acquires) >= 5
+    assert others == []
+
+
+def test_nothing_is_read_through_the_read_only_cache(linked: tuple[Path, list[str]]) -> None:
+    """Catches `const __restrict__` or __ldg in what a persistent kernel reads."""
+    assert [line for line in linked[1] if READ_ONLY_CACHE.search(line)] == []
+
+
+def test_two_blocks_of_256_threads_fit_an_sm(linked: tuple[Path, list[str]]) -> None:
+    """Catches a change that makes the ring kernel spill or crowd out its second block."""
+    usage = run_tool("cuobjdump", "-res-usage", str(linked[0]))
+    figures = dict(re.findall(r"(REG|STACK|LOCAL):(\d+)", usage))
+    assert int(figures["REG"]) <= 128
+    assert int(figures["STACK"]) == 0
+    assert int(figures["LOCAL"]) == 0
+
+
+PLAIN_POLL = """
+extern "C" __global__ void poll(const unsigned long long* __restrict__ word,
+                                unsigned long long* seen) {
+  while (*(const volatile unsigned long long*)seen == 0) {}
+  seen[1] = word[threadIdx.x];
+}
+"""
+
+
+def test_the_checks_see_a_broken_kernel(tmp_path: Path) -> None:
+    """The two SASS checks can fail: a volatile poll is no acquire, `const __restrict__` is seen."""
+    instructions = disassemble(link(PLAIN_POLL, "sm_90"), tmp_path)
+    acquires, others = strong_loads(instructions)
+    assert acquires == []
+    assert others != []
+    assert any(READ_ONLY_CACHE.search(line) for line in instructions)
