@@ -1,4 +1,4 @@
-# The five commands: make demo, make test, make lab, make lint, make clean.
+# The commands: make demo, make test, make lab, make bench, make lint, make clean.
 #
 # Everything is installed into .venv. A stamp in it records each finished step, so a second run
 # goes straight to the work.
@@ -26,7 +26,7 @@ DEMO_EXTRAS := $(strip jupyter tutorials $(CUDA))
 # Without a GPU the CUDA compilers are still installed: kernels are compiled for one and read.
 TEST_EXTRAS := $(strip jupyter tutorials test cpp $(or $(CUDA),compile))
 
-.PHONY: demo test lab lint clean native-tests pytest notebooks
+.PHONY: demo test lab bench lint clean native-tests pytest notebooks
 .NOTPARALLEL: # groups one after the other: two cores, and a readable report
 .DELETE_ON_ERROR:
 
@@ -57,6 +57,13 @@ pytest: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 notebooks: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS)
+
+# Every figure of the README, with floors and rivals; BENCH="--json" or names of suites.
+bench: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
+	@mkdir -p build && cmake -S gpures_lab/_core -B build/benchmarks -G Ninja \
+	  -DGPURES_MODULE=OFF -DGPURES_BENCHMARKS=ON > build/benchmarks.log \
+	  && cmake --build build/benchmarks >> build/benchmarks.log || { cat build/benchmarks.log; exit 1; }
+	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,7 +9,7 @@
     ├── KernelFault                      a kernel crashed while it ran
     ├── StaleHandle (ReferenceError)     a handle was used after release, replacement or close
     ├── OutOfBounds (IndexError)         an element range leaves its allocation
-    ├── DtypeMismatch (TypeError)        data cannot be cast to the handle's dtype, or no such kernel
+    ├── DtypeMismatch (TypeError)        data does not cast to the dtype, or no such kernel
     ├── RingFull                         no free slot within ``full_wait_s``
     ├── RingClosed                       the manager was closed, or belongs to another process
     ├── RingStalled                      the ring made no progress for ``stall_s``

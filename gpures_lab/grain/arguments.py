@@ -22,7 +22,7 @@ from gpures_lab.errors import (
 from gpures_lab.metrics.units import bytes_text
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from gpures_lab._core._native import GrainBase, ResidentArray
 
@@ -55,11 +55,12 @@ def check_dtype(dtype: object) -> np.dtype[Any]:
             f"dtype={found} cannot live on a device; use one of {', '.join(_native.dtype_names)}",
             dtype=found,
         )
-    return found.newbyteorder("=")
+    native: np.dtype[Any] = found.newbyteorder("=")
+    return native
 
 
 def normalize_allocation(
-    grain: GrainBase, shape: object, dtype: object, name: object, memory_type: object
+    grain: GrainBase, shape: object, dtype: object, memory_type: object
 ) -> tuple[int, tuple[int, ...], np.dtype[Any], int]:
     """Elements, shape, dtype and arena of an allocation."""
     found = grain.dtype if dtype is None else check_dtype(dtype)
@@ -85,20 +86,15 @@ def _shape(shape: object) -> tuple[int, ...]:
     given = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     extents = []
     for extent in given:
-        try:
-            if isinstance(extent, bool | np.bool_):
-                raise TypeError
-            extents.append(operator.index(extent))  # type: ignore[arg-type]
-        except TypeError:
+        if isinstance(extent, bool | np.bool_) or not hasattr(extent, "__index__"):
             raise InvalidOption(
                 f"shape={shape!r}: {extent!r} is a {type(extent).__name__}; "
                 "give an int or a tuple of ints",
                 shape=shape,
-            ) from None
+            )
+        extents.append(operator.index(extent))
     if len(extents) > MAX_NDIM:
-        raise InvalidOption(
-            f"shape has {len(extents)} dimensions; at most {MAX_NDIM}", shape=shape
-        )
+        raise InvalidOption(f"shape has {len(extents)} dimensions; at most {MAX_NDIM}", shape=shape)
     if any(extent < 1 for extent in extents):
         raise InvalidOption(
             f"shape={shape!r}: every extent must be 1 or more (an allocation holds data)",
@@ -165,7 +161,7 @@ def check_out(handle: ResidentArray, out: Any, count: int) -> None:
 
 
 def as_ndarray(
-    handle: ResidentArray, dtype: object = None, copy: bool | None = None
+    handle: ResidentArray, dtype: DTypeLike | None = None, copy: bool | None = None
 ) -> NDArray[Any]:
     """Serve `np.asarray(handle)`: an ordered read."""
     if copy is False:
@@ -174,7 +170,7 @@ def as_ndarray(
             "a view"
         )
     data: NDArray[Any] = handle.read().result()
-    return data if dtype is None else data.astype(dtype, copy=False)  # type: ignore[arg-type]
+    return data if dtype is None else data.astype(dtype, copy=False)
 
 
 def wrong_size(handle: ResidentArray, data: Any) -> OutOfBounds:

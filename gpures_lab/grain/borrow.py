@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab._core import _native
-from gpures_lab.grain.arguments import foreign, released
+from gpures_lab.grain.arguments import foreign, not_a_handle, released
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gpures_lab._core._native import ResidentArray
     from gpures_lab.grain.grain import Grain
 
 __all__ = ["Borrow"]
@@ -19,15 +18,13 @@ __all__ = ["Borrow"]
 class Borrow:
     """Holds a grain's later messages back while a view of one allocation is in use."""
 
-    def __init__(self, grain: Grain, handle: ResidentArray) -> None:
+    def __init__(self, grain: Grain, handle: object) -> None:
         self._grain = grain
         self._handle = handle
 
     def __enter__(self) -> NDArray[Any]:
         grain, handle = self._grain, self._handle
         if not isinstance(handle, _native.ResidentArray):
-            from gpures_lab.grain.arguments import not_a_handle
-
             raise not_a_handle(handle)
         if handle.grain is not grain:
             raise foreign(handle, grain.key)

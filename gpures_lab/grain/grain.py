@@ -33,17 +33,25 @@ class Grain(_native.GrainBase):
 
     __slots__ = ("_named", "placement")
 
-    def __init__(
-        self,
-        engine: object,
+    _named: dict[str, ResidentArray]
+    placement: str
+
+    @classmethod
+    def activate(
+        cls,
         manager: GrainManager,
         key: str,
+        *,
         dtype: np.dtype[Any],
         dedicated: bool,
-        full_wait_ns: int,
-    ) -> None:
-        self._named: dict[str, ResidentArray] = {}
+    ) -> Self:
+        """Make the grain and its entry in the engine; for `GrainManager.grain` alone."""
+        options = manager.options
+        full_wait_ns = int(options.full_wait_s * 1e9)
+        self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
+        self._named = {}
         self.placement = "dedicated" if dedicated else "shared"
+        return self
 
     @property
     def handles(self) -> Mapping[str, ResidentArray]:
@@ -51,7 +59,7 @@ class Grain(_native.GrainBase):
         return MappingProxyType({handle.name: handle for handle in self._live()})
 
     def borrow(self, handle: ResidentArray, *, stream: object = None) -> Borrow:
-        """View an allocation without a copy: ``with grain.borrow(z) as array:``.
+        """View an allocation without a copy, inside a ``with`` block.
 
         Waits for the grain's earlier messages, holds later ones back until the block ends, and
         gives a NumPy array (host driver) over the memory itself. A view that outlives the
@@ -83,7 +91,7 @@ class Grain(_native.GrainBase):
         owner = self.manager
         if owner is None:
             self.ping()  # raises RingClosed with the cure
-        return owner._grain_metrics(self)  # type: ignore[no-any-return, union-attr]
+        return owner._grain_metrics(self)  # type: ignore[no-any-return]
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +112,7 @@ class Grain(_native.GrainBase):
         )
 
 
-def allocate_named(
+def allocate_named(  # noqa: PLR0917 - called by position from native code
     grain: Grain, shape: object, dtype: object, name: object, zero: object, memory_type: object
 ) -> ResidentArray:
     """Serve `allocate(name=)`: the grain owns the allocation; the name's old one is replaced."""
@@ -112,8 +120,8 @@ def allocate_named(
         raise InvalidOption(
             f"name={name!r}: give an identifier of at most 128 bytes, such as 'x'", name=name
         )
-    _, extents, found, pinned = normalize_allocation(grain, shape, dtype, None, memory_type)
-    options = {"dtype": found, "zero": zero, "memory_type": memory_type or "device"}
+    _, extents, found, _ = normalize_allocation(grain, shape, dtype, memory_type)
+    options: dict[str, Any] = {"dtype": found, "zero": zero, "memory_type": memory_type or "device"}
     old = grain._named.get(name)
     if old is None or old.released:
         taken = grain.handles.get(name)

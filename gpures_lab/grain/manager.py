@@ -73,7 +73,9 @@ class GrainManager:
         ring: RingOptions | None = None,
     ) -> None:
         for name, value in (
-            ("idle_after_s", idle_after_s), ("state_url", state_url), ("blobs_url", blobs_url)
+            ("idle_after_s", idle_after_s),
+            ("state_url", state_url),
+            ("blobs_url", blobs_url),
         ):
             if value is not None:
                 raise InvalidOption(
@@ -99,7 +101,6 @@ class GrainManager:
             pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
             stall_ns=int(options.stall_s * 1e9),
         )
-        self._full_wait_ns = int(options.full_wait_s * 1e9)
         self._grains: dict[str, Grain] = {}
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
@@ -139,16 +140,14 @@ class GrainManager:
         """
         self._check_open()
         found = self._grains.get(key) if isinstance(key, str) else None
-        if found is not None and dtype is placement is device is durable is None:
+        if found is not None and (dtype, placement, device, durable) == (None,) * 4:
             return found
         if not isinstance(key, str) or not 0 < len(_utf8(key)) <= LONGEST_KEY_BYTES:
             raise InvalidOption(
                 f"key={key!r}: give a str of 1 to {LONGEST_KEY_BYTES} UTF-8 bytes", key=key
             )
         if placement not in (None, "shared", "dedicated"):
-            raise InvalidOption(
-                f"placement={placement!r} is unknown; use 'shared' or 'dedicated'"
-            )
+            raise InvalidOption(f"placement={placement!r} is unknown; use 'shared' or 'dedicated'")
         if durable:
             raise InvalidOption("durable=True: this version keeps grains in memory only")
         if device is not None and choose(device).name != self.driver.name:
@@ -160,18 +159,17 @@ class GrainManager:
         with self._lock:
             found = self._grains.get(key)
             if found is None:
-                found = Grain(
-                    self._engine,
+                found = Grain.activate(
                     self,
                     key,
-                    np.dtype(np.float32) if wanted is None else wanted,
-                    placement == "dedicated",
-                    self._full_wait_ns,
+                    dtype=np.dtype(np.float32) if wanted is None else wanted,
+                    dedicated=placement == "dedicated",
                 )
                 self._grains[key] = found
                 return found
         for name, given, has in (
-            ("dtype", wanted, found.dtype), ("placement", placement, found.placement)
+            ("dtype", wanted, found.dtype),
+            ("placement", placement, found.placement),
         ):
             if given is not None and given != has:
                 raise InvalidOption(
@@ -351,7 +349,7 @@ _own_lock = threading.Lock()
 
 def manager() -> GrainManager:
     """Return this process's own manager; after its `close` (or a fork) the next call makes one."""
-    global _own
+    global _own  # noqa: PLW0603 - one manager a process is what this function is for
     with _own_lock:
         if _own is None or _own.closed:
             _own = GrainManager()

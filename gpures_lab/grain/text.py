@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpures_lab.ring.wire import Opcode, Status
 
@@ -24,7 +24,7 @@ def array_repr(handle: ResidentArray) -> str:
     )
 
 
-def completion_repr(completion: Completion) -> str:
+def completion_repr(completion: Completion[Any]) -> str:
     """``<Completion Read on 'scores': pending>``."""
     state = completion._state
     outcome = "pending"

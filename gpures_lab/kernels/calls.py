@@ -57,9 +57,7 @@ def bad_params(kernel: Any, params: object) -> InvalidOption:
 
 def bad_param(kernel: Any, name: str, value: object) -> DtypeMismatch:
     """Return the error of a param that is no number."""
-    hint = (
-        "; pass arrays as handles among inputs" if isinstance(value, np.ndarray | list) else ""
-    )
+    hint = "; pass arrays as handles among inputs" if isinstance(value, np.ndarray | list) else ""
     return DtypeMismatch(
         f"kernel {kernel.name}: param {name} is {value!r} ({type(value).__name__}); "
         f"give a Python or NumPy number{hint}",
@@ -113,7 +111,7 @@ def index_space(kernel: Any, indices: int, n: object, shape: object) -> tuple[in
         raise InvalidOption(f"kernel {kernel.name}: give n= or shape=, not both")
     given = (n,) if n is not None else shape if isinstance(shape, tuple | list) else (shape,)
     try:
-        extents = tuple(operator.index(extent) for extent in given)  # type: ignore[arg-type]
+        extents = tuple(operator.index(extent) for extent in given)
     except TypeError:
         extents = ()
     total = 1

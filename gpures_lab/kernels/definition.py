@@ -81,9 +81,7 @@ class Kernel(_native.KernelBase):
         self.captures = dict(captures)
         self.init = init
         self.definition = definition
-        self.identity = kernel_identity(
-            kind, language, indices, checked, init, definition.identity
-        )
+        self.identity = kernel_identity(kind, language, indices, checked, init, definition.identity)
         self._bind_native(name, checked, False)
 
     def _scalars(self, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -59,11 +59,10 @@ class LibraryFunction(_native.KernelBase):
 
     def _specialize(
         self,
-        inputs: int,
+        _inputs: int,
         arrays: tuple[Any, ...],
         same: tuple[int, ...],
-        values: tuple[Any, ...],
-        checked: bool,
+        *_values_and_checked: Any,
     ) -> tuple[Any, ...]:
         row = self.definition.row(
             [array.dtype.name for array in arrays], same, [array.ndim for array in arrays]

@@ -36,7 +36,7 @@ def _after_arrays(
     return names[inputs if kernel.kind == "reduction" else inputs + outputs :]
 
 
-def specialize(
+def specialize(  # noqa: PLR0917 - called by position from native code
     kernel: Kernel,
     inputs: int,
     arrays: tuple[Any, ...],

@@ -24,13 +24,13 @@ class _LoopWatch:
     """One event loop's descriptor and the futures that wait behind it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._waiting: dict[int, tuple[Completion, asyncio.Future[None]]] = {}
+        self._waiting: dict[int, tuple[Completion[Any], asyncio.Future[None]]] = {}
         self._loop = weakref.ref(loop)
         self._reader, self._writer = _descriptors()
         loop.add_reader(self._reader, self._wake)
         weakref.finalize(loop, _close, {self._reader, self._writer})
 
-    def future(self, completion: Completion) -> asyncio.Future[None]:
+    def future(self, completion: Completion[Any]) -> asyncio.Future[None]:
         loop = self._loop()
         assert loop is not None
         future: asyncio.Future[None] = loop.create_future()
@@ -61,8 +61,8 @@ _watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopWatch] = (
 _lock = threading.Lock()
 
 
-def awaiting(completion: Completion) -> Generator[Any, None, Any]:
-    """Iterate as ``Completion.__await__`` must: wait on the running loop, then return the result."""
+def awaiting(completion: Completion[Any]) -> Generator[Any, None, Any]:
+    """Serve ``Completion.__await__``: wait on the running loop, then return the result."""
     if not completion.done():
         loop = asyncio.get_running_loop()
         with _lock:

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-def failure(completion: Completion) -> GpuResError:
+def failure(completion: Completion[Any]) -> GpuResError:
     """Return the error of an answered request whose status is not OK."""
     state = completion._state
     status = Status(state["status"])
@@ -93,10 +93,10 @@ def failure(completion: Completion) -> GpuResError:
                 **fields,
             )
         case Status.DEVICE_LOST:
-            return DeviceLost(
-                f"{what}: the device was lost with grain {grain!r} on it", **fields
-            )
-    return GpuResError(f"{what} on grain {grain!r} was refused by the ring: {status.name}", **fields)
+            return DeviceLost(f"{what}: the device was lost with grain {grain!r} on it", **fields)
+    return GpuResError(
+        f"{what} on grain {grain!r} was refused by the ring: {status.name}", **fields
+    )
 
 
 def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
@@ -111,7 +111,7 @@ def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     )
 
 
-def timed_out(completion: Completion, timeout_s: float) -> TimeoutError:
+def timed_out(completion: Completion[Any], timeout_s: float) -> TimeoutError:
     """Return the error of a wait that ran out; the request stays live."""
     state = completion._state
     return TimeoutError(
@@ -128,9 +128,7 @@ def bad_timeout(value: object) -> InvalidOption:
 
 def interrupted(request: int) -> KeyboardInterrupt:
     """Return Ctrl-C's exception, saying that the work goes on."""
-    return KeyboardInterrupt(
-        f"request {request} still runs; grain.cancel() drops what is queued"
-    )
+    return KeyboardInterrupt(f"request {request} still runs; grain.cancel() drops what is queued")
 
 
 def borrowed(key: str) -> InvalidOption:

@@ -8,6 +8,7 @@ in NumPy with fresh arrays.
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -66,9 +67,9 @@ def run() -> list[Row]:
 
 def classic(
     grain: gl.Grain, one: gl.ResidentArray, data: np.ndarray, results: np.ndarray
-) -> list[gl.Completion[object]]:
+) -> list[gl.Completion[Any]]:
     """Post the loop's messages; waits for nothing."""
-    kept = []
+    kept: list[gl.Completion[Any]] = []
     for row in range(ROUNDS):
         x = grain.allocate(SIZE)
         kept.append(grain.write(x, data[row]))

@@ -41,12 +41,10 @@ def run() -> list[Row]:
     for _ in range(3):
         results = np.full((GRAINS, SIZE), np.nan, np.float32)
         with gl.GrainManager(device="host") as lab:
-            kept = []
             only = lab.grain("only")
             one_round(only, 0.0, results[0])
             begin = time.perf_counter()
-            for n in range(GRAINS):
-                kept.append(one_round(only, float(n), results[n]))
+            kept = [one_round(only, float(n), results[n]) for n in range(GRAINS)]
             only.barrier().result()
             single = time.perf_counter() - begin
             assert np.array_equal(results, expected)

@@ -128,8 +128,3 @@ def run() -> list[Row]:
             )
         )
     return rows
-
-
-if __name__ == "__main__":
-    for row in run():
-        print(row)

@@ -228,6 +228,7 @@ PyMethodDef methods[] = {
     {"done", done, METH_NOARGS,
      "done($self, /)\n--\n\nWhether the answer is in; takes what has arrived, never waits."},
     {"_notify", notify, METH_O, nullptr},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef getset[] = {

@@ -201,8 +201,8 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
   } else {  // everything rare: checked and normalized in Python
     PyObject* function = hook("normalize_allocation");
     if (!function) return nullptr;
-    PyObject* normal = PyObject_CallFunction(function, "OOOOO", object, slots[0],
-                                             slots[1] ? slots[1] : Py_None, Py_None,
+    PyObject* normal = PyObject_CallFunction(function, "OOOO", object, slots[0],
+                                             slots[1] ? slots[1] : Py_None,
                                              slots[4] ? slots[4] : Py_None);
     Py_DECREF(function);
     if (!normal) return nullptr;

@@ -269,8 +269,8 @@ NB_MODULE(_native, m) {
     auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());
     return array->grain->engine->pool->serial(array->block);
   });
-  m.def("class_bytes", &class_bytes, nb::arg("bytes"),
-        "Bytes of the block that serves a request of `bytes`.");
+  m.def("class_bytes", &class_bytes, nb::arg("size"),
+        "Bytes of the block that serves a request of `size` bytes.");
   nb::list dtypes;
   for (const DTypeInfo& info : kDTypes) dtypes.append(nb::str(info.name));
   m.attr("dtype_names") = nb::tuple(dtypes);
