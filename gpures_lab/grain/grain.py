@@ -55,7 +55,7 @@ class Grain(_native.GrainBase):
 
     @property
     def handles(self) -> Mapping[str, ResidentArray]:
-        """Live allocations by name, oldest first; read-only. Unnamed ones are a0, a1, …"""
+        """Live allocations by name, oldest first; read-only. Unnamed ones are a0, a1 and so on."""
         return MappingProxyType({handle.name: handle for handle in self._live()})
 
     def borrow(self, handle: ResidentArray, *, stream: object = None) -> Borrow:

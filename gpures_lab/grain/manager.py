@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
 from gpures_lab.errors import InvalidOption, RingClosed
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["GrainManager", "manager"]
 
 logger = logging.getLogger("gpures_lab")
+logger.setLevel(environment.log_level())
 
 LONGEST_KEY_BYTES = 512
 EXIT_DRAIN_NS = 100_000_000

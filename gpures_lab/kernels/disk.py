@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib
 import json
 import logging
 import os
 import stat
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from gpures_lab import environment
 from gpures_lab.errors import InvalidOption
 from gpures_lab.kernels.artifact import Artifact
 
-__all__ = ["FORMAT", "DiskCache", "cache_dir", "open_disk_cache"]
+__all__ = ["FORMAT", "DiskCache", "open_disk_cache"]
 
 FORMAT = 1
 LIMIT_BYTES = 1 << 30
@@ -31,28 +30,10 @@ _STALE_S = 3600.0
 _log = logging.getLogger("gpures_lab")
 
 
-def cache_dir() -> Path:
-    """``GPURES_CACHE_DIR``, else ``gpures_lab`` in the user's cache folder."""
-    try:
-        environment = importlib.import_module("gpures_lab.environment")
-    except ModuleNotFoundError:
-        return _default_folder()
-    return Path(environment.cache_dir())
-
-
-def _default_folder() -> Path:
-    given = os.environ.get("GPURES_CACHE_DIR")
-    if given:
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "gpures_lab"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpures_lab"
-
-
 def open_disk_cache() -> DiskCache | None:
-    """The cache of `cache_dir`; None, and a warning, where that folder cannot be used."""
+    """The cache in `environment.cache_dir`; None, and a warning, where that folder cannot be used."""
     try:
-        return DiskCache(cache_dir())
+        return DiskCache(environment.cache_dir())
     except InvalidOption as reason:
         _log.warning("compiled kernels are not kept on disk: %s", reason)
         return None

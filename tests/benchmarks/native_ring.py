@@ -7,7 +7,6 @@ both in the same process as the ring. Needs the native benchmark: ``make bench``
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -18,7 +17,7 @@ LARGEST_FLOOR_NS = 250
 
 def run() -> list[Row]:
     """Run the native benchmark and compare."""
-    program = Path(os.environ.get("GPURES_RING_BENCHMARK", "build/benchmarks/ring"))
+    program = Path("build/benchmarks/ring")
     output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
     figures = json.loads(output)
     floor = figures["floor_ping_pong_ns"]

@@ -6,7 +6,6 @@ Floor: the native round trip. Rivals: NumPy for the arithmetic, a thread pool fo
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +47,7 @@ def p50_ns(call: Callable[[], object], count: int) -> float:
 
 def run() -> list[Row]:
     """Measure calls and rivals in turn; the best of the repeats of each."""
-    program = Path(os.environ.get("GPURES_RING_BENCHMARK", "build/benchmarks/ring"))
+    program = Path("build/benchmarks/ring")
     output = subprocess.run(
         [program, "--round-trip"], check=True, capture_output=True, text=True
     ).stdout
