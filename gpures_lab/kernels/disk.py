@@ -31,7 +31,7 @@ _log = logging.getLogger("gpures_lab")
 
 
 def open_disk_cache() -> DiskCache | None:
-    """The cache in `environment.cache_dir`; None, and a warning, where that folder cannot be used."""
+    """The cache in `environment.cache_dir`; None, with a warning, where it cannot be used."""
     try:
         return DiskCache(environment.cache_dir())
     except InvalidOption as reason:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gpures_lab.environment import cache_dir
 from gpures_lab.kernels import (
     HostCode,
     Kernel,
@@ -28,7 +29,7 @@ from gpures_lab.kernels import (
 )
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.cache import KernelCache
-from gpures_lab.kernels.disk import DiskCache, cache_dir
+from gpures_lab.kernels.disk import DiskCache
 
 from .calling import call, signature_of
 
