@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from gpures_lab._core._native import ResidentArray
-    from gpures_lab.grain.manager import GrainManager
+    from gpures_lab.grain.directory import GrainManager
     from gpures_lab.metrics import ResidentMemoryMetrics
 
 __all__ = ["Grain", "allocate_named"]
