@@ -17,9 +17,8 @@ struct Bed {
 
 void sleep_until_kicked(RingMemory& ring, Bed& bed) {
   std::unique_lock lock(bed.mutex);
-  bed.woken.wait(lock, [&] {
-    return HostWords::load_relaxed_sys(ring.view.control->wake.value) != kAsleep;
-  });
+  bed.woken.wait(
+      lock, [&] { return HostWords::load_relaxed_sys(ring.view.control->wake.value) != kAsleep; });
 }
 
 void work(RingMemory& ring, Bed& bed, u64& sleeps) {
@@ -52,7 +51,9 @@ int main() {
     commit<HostWords>(ring.slot(position), Slot{}, position);
     if (after_commit<HostWords>(*ring.view.control) == kAsleep) {
       ++kicks;
-      { std::lock_guard lock(bed.mutex); }
+      {
+        std::lock_guard lock(bed.mutex);
+      }
       bed.woken.notify_one();
     }
     // Bursts of different lengths, so that the worker is met awake, asleep and in between.

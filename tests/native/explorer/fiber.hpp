@@ -32,22 +32,24 @@ extern "C" void explore_switch(void** save, void* next);
 
 #if defined(__x86_64__)
 inline constexpr std::size_t kSavedWords = 6;
-#define EXPLORE_SWITCH                                                                  \
-  asm(".text\n.globl " EXPLORE_SYMBOL "\n" EXPLORE_SYMBOL ":\n"                         \
-      "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n"          \
-      "  pushq %r15\n  movq %rsp, (%rdi)\n  movq %rsi, %rsp\n  popq %r15\n"             \
+#define EXPLORE_SWITCH                                                         \
+  asm(".text\n.globl " EXPLORE_SYMBOL "\n" EXPLORE_SYMBOL                      \
+      ":\n"                                                                    \
+      "  pushq %rbp\n  pushq %rbx\n  pushq %r12\n  pushq %r13\n  pushq %r14\n" \
+      "  pushq %r15\n  movq %rsp, (%rdi)\n  movq %rsi, %rsp\n  popq %r15\n"    \
       "  popq %r14\n  popq %r13\n  popq %r12\n  popq %rbx\n  popq %rbp\n  ret\n")
 #elif defined(__aarch64__)
 inline constexpr std::size_t kSavedWords = 20;
-#define EXPLORE_SWITCH                                                                  \
-  asm(".text\n.globl " EXPLORE_SYMBOL "\n" EXPLORE_SYMBOL ":\n"                         \
-      "  sub sp, sp, #160\n  stp x19, x20, [sp]\n  stp x21, x22, [sp, #16]\n"           \
+#define EXPLORE_SWITCH                                                                    \
+  asm(".text\n.globl " EXPLORE_SYMBOL "\n" EXPLORE_SYMBOL                                 \
+      ":\n"                                                                               \
+      "  sub sp, sp, #160\n  stp x19, x20, [sp]\n  stp x21, x22, [sp, #16]\n"             \
       "  stp x23, x24, [sp, #32]\n  stp x25, x26, [sp, #48]\n  stp x27, x28, [sp, #64]\n" \
-      "  stp x29, x30, [sp, #80]\n  stp d8, d9, [sp, #96]\n  stp d10, d11, [sp, #112]\n" \
-      "  stp d12, d13, [sp, #128]\n  stp d14, d15, [sp, #144]\n  mov x9, sp\n"          \
-      "  str x9, [x0]\n  mov sp, x1\n  ldp x19, x20, [sp]\n  ldp x21, x22, [sp, #16]\n" \
+      "  stp x29, x30, [sp, #80]\n  stp d8, d9, [sp, #96]\n  stp d10, d11, [sp, #112]\n"  \
+      "  stp d12, d13, [sp, #128]\n  stp d14, d15, [sp, #144]\n  mov x9, sp\n"            \
+      "  str x9, [x0]\n  mov sp, x1\n  ldp x19, x20, [sp]\n  ldp x21, x22, [sp, #16]\n"   \
       "  ldp x23, x24, [sp, #32]\n  ldp x25, x26, [sp, #48]\n  ldp x27, x28, [sp, #64]\n" \
-      "  ldp x29, x30, [sp, #80]\n  ldp d8, d9, [sp, #96]\n  ldp d10, d11, [sp, #112]\n" \
+      "  ldp x29, x30, [sp, #80]\n  ldp d8, d9, [sp, #96]\n  ldp d10, d11, [sp, #112]\n"  \
       "  ldp d12, d13, [sp, #128]\n  ldp d14, d15, [sp, #144]\n  add sp, sp, #160\n  ret\n")
 #else
 #error "the explorer switches stacks on x86-64 and aarch64 only"

@@ -125,8 +125,7 @@ inline u64 post(u32 ring, const Slot& message) {
   if (!locked) machine.block_until([] { return true; });
   place(ring, message, position);
   host.posted[ring] = position + 1;
-  const WakeState found =
-      setup.device ? kAwake : after_commit<Words>(world.ring_control[ring]);
+  const WakeState found = setup.device ? kAwake : after_commit<Words>(world.ring_control[ring]);
   if (locked) unlock(mutex);
   kick_after(ring, found);
   return position;

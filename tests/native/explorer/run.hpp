@@ -27,8 +27,7 @@ inline void finish() {
   }
   for (u32 r = 0; r < setup.rings; ++r) {
     if (host.executed[r] != host.posted[r] && host.stopped == 0) {
-      machine.fail("ring %u position %llu is committed, and nothing can move", r,
-                   host.executed[r]);
+      machine.fail("ring %u position %llu is committed, and nothing can move", r, host.executed[r]);
       return;
     }
     for (u64 position = host.harvested[r]; position < host.executed[r]; ++position) {
@@ -93,7 +92,8 @@ inline Scenario scenario(void (*begin)() = start, void (*end)() = finish) {
     }
   }
   for (BlockMemory& memory : blocks_memory) {
-    result.regions.push_back({&memory.batch, offsetof(Batch, messages) + setup.slots * sizeof(Slot)});
+    result.regions.push_back(
+        {&memory.batch, offsetof(Batch, messages) + setup.slots * sizeof(Slot)});
   }
   for (CallFrame& frame : call_frames) {
     result.regions.push_back({frame.space, sizeof(frame.space) + sizeof(frame.fault) + 8});
@@ -120,14 +120,15 @@ inline void report(const char* name, const Found& found, const char* outcome) {
   } else if (found.bound == int(kAll)) {
     std::printf(": every schedule\n");
   } else {
-    std::printf(": all with %d preemptions%s\n", found.bound, found.complete ? "" : ", part beyond");
+    std::printf(": all with %d preemptions%s\n", found.bound,
+                found.complete ? "" : ", part beyond");
   }
   std::fflush(stdout);
 }
 
 // No schedule breaks the law.
-inline void holds(const char* name, const Setup& with, Limits limits = {},
-                  void (*begin)() = start, void (*end)() = finish) {
+inline void holds(const char* name, const Setup& with, Limits limits = {}, void (*begin)() = start,
+                  void (*end)() = finish) {
   setup = with;
   if (long_form) {
     limits.steps *= 50;

@@ -23,20 +23,20 @@ struct Scenario {
 inline constexpr u32 kAll = 255;
 
 struct Limits {
-  u32 preemptions = 2;           // switches away from a thread that could go on; kAll: every one
-  u64 steps = 1'000'000;         // a search with one bound
-  u32 depth = 20'000;            // steps of one schedule: beyond it nothing ends
+  u32 preemptions = 2;    // switches away from a thread that could go on; kAll: every one
+  u64 steps = 1'000'000;  // a search with one bound
+  u32 depth = 20'000;     // steps of one schedule: beyond it nothing ends
   u32 walks = 3000;
   u64 seed = 1;
 };
 
 struct Found {
-  bool complete = false;         // every schedule within the last bound was seen
-  int bound = -1;                // most preemptions of which every schedule was seen
+  bool complete = false;  // every schedule within the last bound was seen
+  int bound = -1;         // most preemptions of which every schedule was seen
   u64 steps = 0, states = 0, ends = 0;
   std::string violation;
   std::vector<Choice> schedule;
-  u64 seed = 0;                  // of the walk that found it, 0 = the search did
+  u64 seed = 0;  // of the walk that found it, 0 = the search did
 };
 
 class Visited {
@@ -117,7 +117,8 @@ inline u64 mix(u64 hash, u64 word) {
 }
 
 // Stacks are read as bytes, red zones and all.
-__attribute__((no_sanitize("address"))) inline u64 mix_bytes(u64 hash, const void* at, std::size_t bytes) {
+__attribute__((no_sanitize("address"))) inline u64 mix_bytes(u64 hash, const void* at,
+                                                             std::size_t bytes) {
   const u64* word = static_cast<const u64*>(at);
   for (std::size_t n = 0; n < bytes / 8; ++n) hash = mix(hash, word[n] + n);
   return hash;

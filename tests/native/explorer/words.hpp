@@ -11,8 +11,17 @@ void on_answer(u32 ring, u64 position, u64 taken, Status status);
 
 // Which word of which ring: only for words whose stores mean something to the model.
 struct Place {
-  enum Kind : u8 { kOther, kSlotSequence, kSlotWord, kCompletionSequence, kCompletionWord, kCurrent,
-                   kQuiet, kHead, kPage };
+  enum Kind : u8 {
+    kOther,
+    kSlotSequence,
+    kSlotWord,
+    kCompletionSequence,
+    kCompletionWord,
+    kCurrent,
+    kQuiet,
+    kHead,
+    kPage
+  };
   Kind kind = kOther;
   u32 ring = 0;
   u32 index = 0;
@@ -153,10 +162,14 @@ struct Words {
   // and so is what only its own writer reads.
   static bool is_watched(const Place& place) {
     switch (place.kind) {
-      case Place::kSlotWord: return place.word == 7;
-      case Place::kCompletionWord: return place.word == 3;
-      case Place::kPage: return setup.late_pages;
-      default: return place.kind == Place::kOther;
+      case Place::kSlotWord:
+        return place.word == 7;
+      case Place::kCompletionWord:
+        return place.word == 3;
+      case Place::kPage:
+        return setup.late_pages;
+      default:
+        return place.kind == Place::kOther;
     }
   }
   // A message is done for good only once its completion was stored.

@@ -116,8 +116,9 @@ struct Env {
       sleeping = 1;
       lock = 0;
       machine.log("sleeps");
-      machine.block_until(
-          [&lock, &sleeping, at] { return (sleeping == 0 || world.host.clock != at) && lock == 0; });
+      machine.block_until([&lock, &sleeping, at] {
+        return (sleeping == 0 || world.host.clock != at) && lock == 0;
+      });
       sleeping = 0;
       lock = 1;
       if (world.host.clock != at) break;
@@ -180,9 +181,8 @@ inline void worker_body(u32 worker) {
   const u32 ring = env.ring();
   u64 seen = 0;
   for (;;) {
-    machine.block_until([&host, seen, ring] {
-      return host.launched != seen && ring < host.launch_rings;
-    });
+    machine.block_until(
+        [&host, seen, ring] { return host.launched != seen && ring < host.launch_rings; });
     seen = host.launched;
     const u64 expected = host.expected;
     const EngineView engine = engine_view();
