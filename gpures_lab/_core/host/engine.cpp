@@ -99,7 +99,7 @@ void Engine::start() {
   for (auto& ring : rings_) views.push_back(ring->view);
   driver_ = std::make_unique<HostDriver>(
       std::move(views), TickScale::get().from_ns(options_.spin_ns),
-      [this](u32 ring) { kick(ring, kOut); });
+      [this](u32 ring, bool waits, bool last) { on_left(ring, waits, last); });
   keeper_ = std::thread([this] { keep(); });
   running_.store(true, std::memory_order_release);
 }
@@ -131,6 +131,7 @@ bool Engine::exited_locked() const {
 
 // All launches of a device are in order, so a needless one is harmless.
 void Engine::launch_locked() {
+  wanted_ = false;
   ++launched_;
   launch_rings_ = rings_in_use_;
   expected_out_ += launch_rings_;
@@ -145,12 +146,25 @@ void Engine::kick(u32 ring, WakeState) {
   if (exited_locked()) {
     if (quiesced_ == 0) launch_locked();
   } else if (ring < launch_rings_) {
+    wanted_ = true;  // it may be on its way out: then the last one out relaunches
     driver_->wake(ring);
   } else {  // a ring's first message: it takes part from the next launch on
+    wanted_ = true;
     HostWords::store_release_sys(view_.control->park_epoch.value, launched_);
     rouse_all();
   }
   if (keeper_asleep_) keeper_wake_.notify_one();
+}
+
+// On the thread of a worker that has left. A kick that met a launch on its way out did nothing;
+// the last one out makes good for it.
+void Engine::on_left(u32 ring, bool waits, bool last) {
+  if (waits) kick(ring, kOut);
+  if (!last) return;
+  std::lock_guard lock(launch_mutex_);
+  if (wanted_ && work_left() && quiesced_ == 0 && !terminated_ && !failed_ && exited_locked()) {
+    launch_locked();
+  }
 }
 
 void Engine::rouse_all() {
@@ -225,13 +239,16 @@ void Engine::keep() {
       keeper_wake_.wait_for(lock, kTick);
     }
     if (stop_keeper_) return;
-    if (work && !failed_ && quiesced_ == 0 && exited_locked()) launch_locked();
     lock.unlock();
     for (auto& ring : rings_) {
       if (ring->pending() != 0) ring->poll();
     }
     check_stall(steady_ns());
     lock.lock();
+    // After the poll: what was answered needs no launch.
+    if (work_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
+      launch_locked();
+    }
   }
 }
 

@@ -124,6 +124,7 @@ class Engine {
   void allocate_memory();
   void launch_locked();
   void rouse_all();
+  void on_left(u32 ring, bool waits, bool last);
   bool exited_locked() const;
   bool wait_exited(u64 limit_ns);
   void keep();
@@ -156,6 +157,7 @@ class Engine {
   u32 rings_in_use_ = 1;
   u32 quiesced_ = 0;
   u64 parks_ = 0;
+  bool wanted_ = false;     // somebody was kicked during this launch
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
   std::atomic<bool> running_{false};
   std::atomic<bool> draining_{false}, terminated_{false}, failed_{false};

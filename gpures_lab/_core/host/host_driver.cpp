@@ -74,12 +74,11 @@ class HostDriver::Env {
   u64 beats_ = 0;
 };
 
-HostDriver::HostDriver(std::vector<RingView> rings, u64 spin_ticks,
-                       std::function<void(u32)> stranded)
+HostDriver::HostDriver(std::vector<RingView> rings, u64 spin_ticks, Left left)
     : shared_(std::make_shared<Shared>()) {
   shared_->rings = std::move(rings);
   shared_->spin_ticks = spin_ticks;
-  shared_->stranded = std::move(stranded);
+  shared_->left = std::move(left);
   for (size_t r = 0; r < shared_->rings.size(); ++r) {
     shared_->workers.push_back(std::make_unique<Worker>());
     shared_->rings[r].control->wake.value = kOut;  // nobody serves it yet
@@ -144,8 +143,8 @@ void HostDriver::work(std::shared_ptr<Shared> shared, u32 index) {
     }
     const u64 head = ring.state->head;
     announce_out<HostWords>(ring, head);
-    count_out<HostWords>(launch.view, launch.expected_out, launch.epoch);
-    if (announce_out<HostWords>(ring, head)) shared->stranded(index);
+    const bool last = count_out<HostWords>(launch.view, launch.expected_out, launch.epoch);
+    shared->left(index, announce_out<HostWords>(ring, head), last);
   }
   // Under the lock: shutdown() may free the condition variable as soon as it sees zero.
   std::lock_guard lock(shared->mutex);

@@ -16,8 +16,9 @@ namespace gpures {
 
 class HostDriver final : public Driver {
  public:
-  // `stranded(ring)`: a worker left while a message was being committed; relaunch.
-  HostDriver(std::vector<RingView> rings, u64 spin_ticks, std::function<void(u32)> stranded);
+  // A worker has left: `waits`: a message of its ring came meanwhile; `last`: nobody is in.
+  using Left = std::function<void(u32 ring, bool waits, bool last)>;
+  HostDriver(std::vector<RingView> rings, u64 spin_ticks, Left left);
   ~HostDriver() override;
 
   void launch(const EngineView& view, u64 epoch, u64 expected_out) override;
@@ -46,7 +47,7 @@ class HostDriver final : public Driver {
     u32 running = 0;  // worker threads alive
     bool closing = false;
     u64 spin_ticks = 0;
-    std::function<void(u32)> stranded;
+    Left left;
 
     void wake(u32 ring);
   };
