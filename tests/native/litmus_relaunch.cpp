@@ -35,7 +35,10 @@ class Launcher {
     view_.publish_ticks = TickScale::get().from_ns(5'000);
     view_.rings = kRings;
     driver_ = std::make_unique<HostDriver>(std::move(views), TickScale::get().from_ns(1'000),
-                                           [this](u32 ring) { kick(ring); });
+                                           [this](u32 ring, bool waits, bool last) {
+                                             if (waits) kick(ring);
+                                             if (last) settle();
+                                           });
   }
 
   // Not exited yet: the last worker out must hear of it, so the next kick is tried again.
@@ -49,7 +52,7 @@ class Launcher {
     }
   }
 
-  // What the keeper would do; here the posters do it while they wait.
+  // The last worker out makes good for a kick that met the exit.
   void settle() {
     std::lock_guard lock(mutex_);
     if (wanted_ && has_exited<HostWords>(control_, launched)) launch();
