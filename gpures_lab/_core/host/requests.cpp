@@ -31,6 +31,7 @@ Request* Engine::new_request(Grain& grain, u16 opcode) {
   request->kernel = 0;
   request->status = Status::kOk;
   request->value = 0;
+  request->fault[0] = 0;  // an error without detail must not quote an earlier one's
   request->queue_ns = request->service_ns = request->round_trip_ns = 0;
   request->keep = nullptr;
   return request;
