@@ -31,7 +31,7 @@ class Grain(_native.GrainBase):
     message each and come from the native base class.
     """
 
-    __slots__ = ("_named", "placement")
+    __slots__ = ("_named", "_task", "placement")
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class Grain(_native.GrainBase):
         full_wait_ns: int,
     ) -> None:
         self._named: dict[str, ResidentArray] = {}
+        self._task: object = None  # the asyncio task that borrows
         self.placement = "dedicated" if dedicated else "shared"
 
     @property
@@ -81,7 +82,7 @@ class Grain(_native.GrainBase):
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, latency, pending and allocations; device-wide rest."""
         owner = self.manager
-        if owner is None:
+        if owner is None or owner.closed:
             self.ping()  # raises RingClosed with the cure
         return owner._grain_metrics(self)  # type: ignore[no-any-return, union-attr]
 
@@ -89,12 +90,12 @@ class Grain(_native.GrainBase):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.manager is not None:
+        if self.manager is not None and not self.manager.closed:
             self.discard()
 
     def __repr__(self) -> str:
         owner = self.manager
-        if owner is None:
+        if owner is None or owner.closed:
             return f"<Grain {self.key!r} closed>"
         counts = self._counts()
         place = f", ring {counts['ring']}" if self.placement == "dedicated" else ""

@@ -222,9 +222,8 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
 }
 
 void RingHost::answer(Request* request) {
-  request->state.store(Request::kAnswered, std::memory_order_seq_cst);
-  // Whoever sets `notify` looks at `state` afterwards, so one of the two sees the other.
-  const int notify = request->notify.load(std::memory_order_seq_cst);
+  request->state.store(Request::kAnswered, std::memory_order_release);
+  const int notify = request->notify.load(std::memory_order_relaxed);  // set under the lock
   if (notify >= 0) {
     const u64 one = 1;
     [[maybe_unused]] const auto written = write(notify, &one, sizeof one);
@@ -273,11 +272,41 @@ void RingHost::abandon_parts(Request& request, u32 parts, Status cause) {
   if (request.parts == 0) answer(&request);
 }
 
-bool RingHost::try_hold(Grain& grain) {
+// Placed parts cannot be taken back, so a transfer that has begun goes on to its end.
+bool RingHost::withdraw(Grain& grain, const Request& request) {
   std::lock_guard guard(mutex_);
-  if (grain.hold == 0 && ((grain.held && !grain.held->empty()) || grain.sending)) return false;
-  ++grain.hold;
+  if (request.position.load(std::memory_order_relaxed) != kNoPosition) return false;
+  if (!grain.held) return true;
+  const auto removed = std::erase_if(*grain.held, [&](const Held& held) {
+    if (held.message.request != &request) return false;
+    if (held.message.chunk != kNoChunk) engine_.return_chunk(held.message.chunk);
+    return true;
+  });
+  held_count_ -= removed;
+  pending_count.fetch_sub(removed, std::memory_order_release);
+  if (grain.held->empty()) std::erase(holding_, &grain);
   return true;
+}
+
+RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
+  std::lock_guard guard(mutex_);
+  const bool own = grain.hold != 0 && grain.holder == thread;
+  if (grain.hold != 0 && !own) return Hold::kLater;
+  if ((grain.held && !grain.held->empty()) || grain.sending) {
+    return own ? Hold::kNever : Hold::kLater;
+  }
+  ++grain.hold;
+  grain.holder = thread;
+  return Hold::kDone;
+}
+
+RingHost::Watch RingHost::watch(Request& request, int descriptor) {
+  std::lock_guard guard(mutex_);  // answers are given under it
+  if (request.answered()) return Watch::kAnswered;
+  const int now = request.notify.load(std::memory_order_relaxed);
+  if (descriptor >= 0 && now >= 0 && now != descriptor) return Watch::kTaken;
+  request.notify.store(descriptor, std::memory_order_relaxed);
+  return Watch::kSet;
 }
 
 bool RingHost::unhold(Grain& grain) {
@@ -290,11 +319,6 @@ bool RingHost::unhold(Grain& grain) {
   return free;
 }
 
-bool RingHost::is_held(const Grain& grain) {
-  std::lock_guard guard(mutex_);
-  return grain.hold != 0;
-}
-
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return grain.inflight == 0;
@@ -305,10 +329,18 @@ bool RingHost::cancel(Grain& grain) {
   harvest();
   if (closed_) return true;
   if (grain.inflight != 0) {
-    CancelEntry& entry = view.control->cancel[cancels_ % kCancelEntries];
-    if (entry.last > taken_) return false;  // still covers unanswered positions
-    write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
-    ++cancels_;
+    // An entry of this grain that still covers something only grows: one store, nothing to tear.
+    auto* const entries = view.control->cancel;
+    auto* const own = std::find_if(entries, entries + kCancelEntries, [&](const CancelEntry& e) {
+      return e.grain == grain.index && e.last > taken_;
+    });
+    if (own != entries + kCancelEntries) {
+      HostWords::store_release_sys(own->last, next_);
+    } else {
+      if (entries[cancels_ % kCancelEntries].last > taken_) return false;  // another's, unanswered
+      write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
+      ++cancels_;
+    }
     engine_.tell_cancel();
   }
   if (grain.held) {
