@@ -118,14 +118,14 @@ def test_a_long_but_living_kernel_is_no_stall() -> None:
     """Progress that is not seen: an honest kernel of many slices taken for a stuck one."""
     run("""
 lab.close()
-lab = gl.GrainManager(device="host", stall_s=0.25, ring=gl.RingOptions(slots=4))
+lab = gl.GrainManager(device="host", stall_s=0.4, ring=gl.RingOptions(slots=4))
 grain = lab.grain()
 # Each slice of 1,024 indices is short; all of them together take longer than stall_s.
 slow = gl.cpp_kernel("slow", "float* z",
-                     "volatile int n = 0; while (n < 400) n = n + 1; z[i] = n;", checked=False)
+                     "volatile int m = 0; while (m < 2000) m = m + 1; z[i] = m;", checked=False)
 x = grain.allocate(1 << 20)
 result = grain.compute(slow, outputs=[x]).result(timeout=50)
-assert result.execution_time_ns > 0.25e9, result
-assert (x.read().result(timeout=30) == 400).all()
+assert result.execution_time_ns > 0.4e9, result
+assert (x.read().result(timeout=30) == 2000).all()
 lab.close()
 """)
