@@ -6,6 +6,7 @@ error return it; the native binding raises it.
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def check_dtype(dtype: object) -> np.dtype[Any]:
     except TypeError as reason:
         raise InvalidOption(f"dtype={dtype!r} is no NumPy dtype: {reason}", dtype=dtype) from None
     if found.name not in _native.dtype_names:
-        raise DtypeMismatch(
+        raise InvalidOption(
             f"dtype={found} cannot live on a device; use one of {', '.join(_native.dtype_names)}",
             dtype=found,
         )
@@ -74,9 +75,10 @@ def normalize_allocation(
     for extent in extents:
         elements *= extent
     if elements * found.itemsize >= 1 << 56:
+        # Python refuses to print, and floats to hold, integers beyond some size.
+        many = f"{elements:,} elements" if elements < 1 << 200 else "2**200 elements or more"
         raise InvalidOption(
-            f"shape={shape!r} of {found} has {elements:,} elements, "
-            f"{bytes_text(elements * found.itemsize)}: no device has that much",
+            f"a shape of {found} with {many}: no device has that much",
             shape=shape,
         )
     return elements, extents, found, int(memory_type == "pinned")
@@ -86,13 +88,17 @@ def _shape(shape: object) -> tuple[int, ...]:
     given = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     extents = []
     for extent in given:
-        if isinstance(extent, bool | np.bool_) or not hasattr(extent, "__index__"):
+        number = None
+        if not isinstance(extent, bool | np.bool_):
+            with contextlib.suppress(TypeError):
+                number = operator.index(extent)  # type: ignore[arg-type]
+        if number is None:
             raise InvalidOption(
                 f"shape={shape!r}: {extent!r} is a {type(extent).__name__}; "
                 "give an int or a tuple of ints",
                 shape=shape,
             )
-        extents.append(operator.index(extent))
+        extents.append(number)
     if len(extents) > MAX_NDIM:
         raise InvalidOption(f"shape has {len(extents)} dimensions; at most {MAX_NDIM}", shape=shape)
     if any(extent < 1 for extent in extents):
@@ -188,6 +194,7 @@ def bad_range(handle: ResidentArray, offset: object, count: object) -> InvalidOp
     text = f"offset={offset!r}" + (f", count={count!r}" if count is not None else "")
     try:
         operator.index(0 if offset is None else offset)  # type: ignore[arg-type]
+        operator.index(0 if count is None else count)  # type: ignore[arg-type]
     except TypeError:
         return InvalidOption(f"{text}: give ints, in elements", offset=offset, count=count)
     return OutOfBounds(

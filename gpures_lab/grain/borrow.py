@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab._core import _native
@@ -29,11 +30,21 @@ class Borrow:
         if handle.grain is not grain:
             raise foreign(handle, grain.key)
         grain._hold()
+        self._outer, grain._task = grain._task, _running_task()
         # Looked at after earlier messages, a Release among them, have run.
         if handle.released:
-            grain._unhold()
+            self.__exit__()
             raise released(handle)
         return _native.view_of(handle)
 
     def __exit__(self, *exc_info: object) -> None:
+        self._grain._task = self._outer
         self._grain._unhold()
+
+
+def _running_task() -> object:
+    asyncio = sys.modules.get("asyncio")  # whoever runs in a task has imported it
+    try:
+        return asyncio.current_task() if asyncio is not None else None
+    except RuntimeError:  # no loop runs here
+        return None

@@ -152,7 +152,7 @@ class GrainManager:
             raise InvalidOption(f"placement={placement!r} is unknown; use 'shared' or 'dedicated'")
         if durable:
             raise InvalidOption("durable=True: this version keeps grains in memory only")
-        if device is not None and choose(device).name != self.driver.name:
+        if device is not None and _driver_name(device) not in ("auto", self.driver.name):
             raise InvalidOption(
                 f"device={device!r}: this manager runs on {self.driver.label}; make a "
                 f"GrainManager(device={device!r}) for the other"
@@ -191,7 +191,7 @@ class GrainManager:
     def park(self) -> None:
         """Make the ring kernel leave now; memory stays, the next message relaunches it."""
         self._check_open()
-        self._engine.park()
+        self._park()
 
     @contextmanager
     def quiesced(self) -> Iterator[None]:
@@ -203,14 +203,22 @@ class GrainManager:
         self._check_open()
         self._engine.begin_quiesced()
         try:
+            self._park()
             yield
         finally:
             self._engine.end_quiesced()
+
+    def _park(self) -> None:
+        # In slices, so that Ctrl-C ends the wait for a long kernel.
+        while not self._engine.park(50_000_000):
+            pass
 
     # Metrics ----------------------------------------------------------------------------------
 
     def metrics(self) -> ResidentMemoryMetrics:
         """Return the sixteen figures of `ResidentMemoryMetrics` and more, as they stand now."""
+        if self._engine.forked:
+            self._check_open()  # raises: locks of the parent's threads may be held for ever
         return from_snapshot(self._snapshot())
 
     def metrics_frame(self) -> pd.DataFrame:
@@ -268,8 +276,6 @@ class GrainManager:
         if self._closed:
             return
         self._closed = True
-        if self._sampler is not None:
-            self._sampler.close()
         if self._engine.forked:
             return
         self._engine.refuse()
@@ -285,6 +291,8 @@ class GrainManager:
 
     def _finish(self, drain_ns: int = 0) -> bool:
         self._closed = True
+        if self._sampler is not None:
+            self._sampler.close()
         ended = self._engine.close(drain_ns)
         self._engine.drain_objects()
         self._report_unseen()
@@ -335,6 +343,11 @@ class GrainManager:
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
         return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+
+
+def _driver_name(device: str) -> str:
+    # Looked at as text: whether another device could be used is not asked here.
+    return ManagerOptions(device=device).device.partition(":")[0]
 
 
 def _utf8(key: str) -> bytes:

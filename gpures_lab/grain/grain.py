@@ -31,9 +31,10 @@ class Grain(_native.GrainBase):
     message each and come from the native base class.
     """
 
-    __slots__ = ("_named", "placement")
+    __slots__ = ("_named", "_task", "placement")
 
     _named: dict[str, ResidentArray]
+    _task: object  # the asyncio task that borrows
     placement: str
 
     @classmethod
@@ -50,6 +51,7 @@ class Grain(_native.GrainBase):
         full_wait_ns = int(options.full_wait_s * 1e9)
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._named = {}
+        self._task = None
         self.placement = "dedicated" if dedicated else "shared"
         return self
 
@@ -89,7 +91,7 @@ class Grain(_native.GrainBase):
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, latency, pending and allocations; device-wide rest."""
         owner = self.manager
-        if owner is None:
+        if owner is None or owner.closed:
             self.ping()  # raises RingClosed with the cure
         return owner._grain_metrics(self)  # type: ignore[no-any-return]
 
@@ -97,12 +99,12 @@ class Grain(_native.GrainBase):
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.manager is not None:
+        if self.manager is not None and not self.manager.closed:
             self.discard()
 
     def __repr__(self) -> str:
         owner = self.manager
-        if owner is None:
+        if owner is None or owner.closed:
             return f"<Grain {self.key!r} closed>"
         counts = self._counts()
         place = f", ring {counts['ring']}" if self.placement == "dedicated" else ""

@@ -173,15 +173,15 @@ void Engine::rouse_all() {
   }
 }
 
-void Engine::park() {
+bool Engine::park(u64 limit_ns) {
   {
     std::lock_guard lock(launch_mutex_);
-    if (!started_ || exited_locked()) return;
-    ++parks_;
+    if (!started_ || exited_locked()) return true;
+    if (HostWords::load_relaxed_sys(view_.control->park_epoch.value) < launched_) ++parks_;
     HostWords::store_release_sys(view_.control->park_epoch.value, launched_);
     rouse_all();
   }
-  wait_exited(~u64{0});
+  return wait_exited(limit_ns) || failed_;
 }
 
 bool Engine::wait_exited(u64 limit_ns) {
@@ -189,21 +189,18 @@ bool Engine::wait_exited(u64 limit_ns) {
   for (;;) {
     {
       std::lock_guard lock(launch_mutex_);
-      if (!started_ || exited_locked() || (failed_ && limit_ns == ~u64{0})) return true;
+      if (!started_ || exited_locked()) return true;
       // A worker may have announced sleep after the last rouse.
       rouse_all();
     }
-    if (steady_ns() - since > limit_ns) return false;
+    if (failed_ || steady_ns() - since > limit_ns) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
 }
 
 void Engine::begin_quiesced() {
-  {
-    std::lock_guard lock(launch_mutex_);
-    ++quiesced_;
-  }
-  park();
+  std::lock_guard lock(launch_mutex_);
+  ++quiesced_;
 }
 
 void Engine::end_quiesced() {
@@ -267,7 +264,7 @@ void Engine::check_stall(u64 now) {
   std::unique_lock lock(launch_mutex_);
   // A launch that has not begun (a busy device) is no stall: the state says STARTING.
   const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
-  if (waiting == 0 || quiesced_ != 0 || exited_locked() || begun < launched_ ||
+  if (waiting == 0 || exited_locked() || begun < launched_ ||
       signature != stall_signature_ || stall_since_ == 0) {
     stall_signature_ = signature;
     stall_since_ = now;
@@ -313,6 +310,10 @@ bool Engine::wait_drained(u64 limit_ns) {
       left += ring->in_slots();
     }
     if (left == 0 || failed_) return true;
+    {
+      std::lock_guard lock(launch_mutex_);
+      if (quiesced_ != 0 && exited_locked()) return true;  // nothing will move before it ends
+    }
     if (steady_ns() - since >= limit_ns) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }

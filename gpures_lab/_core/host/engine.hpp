@@ -70,8 +70,9 @@ class Engine {
   // Until `ready()` (a cheap test under no lock), with completions taken meanwhile.
   template <class Ready>
   bool wait_until(RingHost& ring, u64 limit_ns, Ready&& ready);
-  void park();
-  // Nested; posting goes on, relaunches wait.
+  // False: not out within the limit; the request to leave stands.
+  bool park(u64 limit_ns);
+  // Nested; posting goes on, relaunches wait. The caller parks.
   void begin_quiesced();
   void end_quiesced();
   // No new messages from here on; then: true when no slot is taken any more (what is held back

@@ -30,6 +30,7 @@ class Grain {
 
   // The rest is guarded by the ring's lock.
   u32 hold = 0;                           // > 0: messages are held back
+  u64 holder = 0;                         // the thread that holds
   u32 inflight = 0;                       // in slots, not answered
   bool sending = false;                   // a large transfer is being posted in parts
   std::unique_ptr<std::deque<Held>> held; // made when first needed

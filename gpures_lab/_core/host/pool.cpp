@@ -49,6 +49,7 @@ Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena) {
     const bool own = block.grain == grain;
     if (block.ring != ring) {
       block.ring = ring;
+      block.position = 0;  // its Release on the other ring has completed
       table_[candidate].ring = ring;
     }
     block.grain = grain;
@@ -99,8 +100,7 @@ void Pool::give_back(u32 index, u32 ring, u64 position) {
 
 void Pool::give_back_unused(u32 index) {
   std::lock_guard guard(mutex_);
-  blocks_[index].position = 0;
-  blocks_[index].grain = kNone;
+  blocks_[index].grain = kNone;  // `position` stays: an earlier Release may still be queued
   make_idle(index);
 }
 

@@ -270,12 +270,6 @@ void RingHost::answer(Request* request) {
   }
 }
 
-bool RingHost::notify(Request& request, int descriptor) {
-  std::lock_guard guard(mutex_);
-  request.notify = descriptor;
-  return request.answered();
-}
-
 Request* RingHost::new_request(Grain& grain, u16 opcode) {
   std::lock_guard guard(mutex_);
   return take_request(grain, opcode);
@@ -300,6 +294,7 @@ Request* RingHost::take_request(Grain& grain, u16 opcode) {
   request->kernel = 0;
   request->status = Status::kOk;
   request->value = 0;
+  request->fault[0] = 0;  // an error without detail must not quote an earlier one's
   request->queue_ns = request->service_ns = request->round_trip_ns = 0;
   request->keep = nullptr;
   return request;
@@ -346,11 +341,41 @@ void RingHost::abandon_parts(Request& request, u32 parts, Status cause) {
   if (request.parts == 0) answer(&request);
 }
 
-bool RingHost::try_hold(Grain& grain) {
+// Placed parts cannot be taken back, so a transfer that has begun goes on to its end.
+bool RingHost::withdraw(Grain& grain, const Request& request) {
   std::lock_guard guard(mutex_);
-  if (grain.hold == 0 && ((grain.held && !grain.held->empty()) || grain.sending)) return false;
-  ++grain.hold;
+  if (request.position.load(std::memory_order_relaxed) != kNoPosition) return false;
+  if (!grain.held) return true;
+  const auto removed = std::erase_if(*grain.held, [&](const Held& held) {
+    if (held.message.request != &request) return false;
+    if (held.message.chunk != kNoChunk) engine_.return_chunk(held.message.chunk);
+    return true;
+  });
+  held_count_ -= removed;
+  add_pending(-i64(removed));
+  if (grain.held->empty()) std::erase(holding_, &grain);
   return true;
+}
+
+RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
+  std::lock_guard guard(mutex_);
+  const bool own = grain.hold != 0 && grain.holder == thread;
+  if (grain.hold != 0 && !own) return Hold::kLater;
+  if ((grain.held && !grain.held->empty()) || grain.sending) {
+    return own ? Hold::kNever : Hold::kLater;
+  }
+  ++grain.hold;
+  grain.holder = thread;
+  return Hold::kDone;
+}
+
+RingHost::Watch RingHost::watch(Request& request, int descriptor) {
+  std::lock_guard guard(mutex_);  // answers are given under it
+  if (request.answered()) return Watch::kAnswered;
+  const int now = request.notify;
+  if (descriptor >= 0 && now >= 0 && now != descriptor) return Watch::kTaken;
+  request.notify = descriptor;
+  return Watch::kSet;
 }
 
 bool RingHost::unhold(Grain& grain) {
@@ -363,11 +388,6 @@ bool RingHost::unhold(Grain& grain) {
   return free;
 }
 
-bool RingHost::is_held(const Grain& grain) {
-  std::lock_guard guard(mutex_);
-  return grain.hold != 0;
-}
-
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return grain.inflight == 0;
@@ -378,10 +398,18 @@ bool RingHost::cancel(Grain& grain) {
   harvest();
   if (closed_) return true;
   if (grain.inflight != 0) {
-    CancelEntry& entry = view.control->cancel[cancels_ % kCancelEntries];
-    if (entry.last > taken_) return false;  // still covers unanswered positions
-    write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
-    ++cancels_;
+    // An entry of this grain that still covers something only grows: one store, nothing to tear.
+    auto* const entries = view.control->cancel;
+    auto* const own = std::find_if(entries, entries + kCancelEntries, [&](const CancelEntry& e) {
+      return e.grain == grain.index && e.last > taken_;
+    });
+    if (own != entries + kCancelEntries) {
+      HostWords::store_release_sys(own->last, next_);
+    } else {
+      if (entries[cancels_ % kCancelEntries].last > taken_) return false;  // another's, unanswered
+      write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
+      ++cancels_;
+    }
     engine_.tell_cancel();
   }
   if (grain.held) {

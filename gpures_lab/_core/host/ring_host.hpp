@@ -55,8 +55,6 @@ class RingHost {
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
   Request* new_request(Grain& grain, u16 opcode);
-  // Write to `descriptor` when answered. True: it is answered already.
-  bool notify(Request& request, int descriptor);
   // Would post() find room now? Without waiting for the lock's other users to be done for long.
   bool might_post(const Grain& grain);
   // Allocate: takes a handle id of this ring and posts under one lock. `handle` is set.
@@ -69,13 +67,22 @@ class RingHost {
   // `request` will never get its last `parts` parts: they count as answered with `cause`.
   void abandon_parts(Request& request, u32 parts, Status cause);
 
-  // Holding back: false while messages of an earlier hold are still queued.
-  bool try_hold(Grain& grain);
+  // Takes back the held-back parts of `request`. False: one of them is in a slot already.
+  bool withdraw(Grain& grain, const Request& request);
+
+  // Holding back, one thread at a time, which may do it again. kLater: messages of an earlier hold
+  // are still queued, or another thread holds. kNever: the caller's own hold keeps them queued.
+  enum class Hold : u8 { kDone, kLater, kNever };
+  Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
-  bool is_held(const Grain& grain);
   bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
+
+  // `descriptor` is written to when `request` is answered; -1 takes it back, and from then on
+  // nobody writes. kTaken: another descriptor waits already.
+  enum class Watch : u8 { kSet, kAnswered, kTaken };
+  Watch watch(Request& request, int descriptor);
 
   // Takes completions and moves held-back messages. Returns true when something moved.
   bool poll();

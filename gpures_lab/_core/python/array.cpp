@@ -1,4 +1,7 @@
 // ResidentArray: a handle as Python holds it. Releases its allocation when the last reference goes.
+#include <cerrno>
+#include <cstdlib>
+
 #include "python/objects.hpp"
 #include "structmember.h"
 
@@ -47,6 +50,15 @@ int set_name(PyObject* object, PyObject* value, void*) {
     return -1;
   }
   Py_XSETREF(as(object)->name, Py_NewRef(value));
+  // A given name that looks like an automatic one: later automatic ones start behind it.
+  const char* text = PyUnicode_AsUTF8(value);
+  if (!text) return -1;
+  if (text[0] != 'a' || text[1] < '0' || text[1] > '9') return 0;
+  char* end;
+  errno = 0;
+  const unsigned long long number = std::strtoull(text + 1, &end, 10);
+  u64& next = as(object)->grain->ordinals;
+  if (*end == 0 && errno == 0 && number < ~0ull) next = std::max<u64>(next, number + 1);
   return 0;
 }
 PyObject* get_grain(PyObject* object, void*) {

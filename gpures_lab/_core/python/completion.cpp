@@ -174,12 +174,18 @@ PyObject* await(PyObject* object) {
   return generator;
 }
 
-// For the event loop: write to `descriptor` when answered. Returns whether it is answered already.
+// For the event loop: write to `descriptor` when answered, -1 to take it back.
+// Returns "set", "answered", or "taken" when another loop's descriptor is there already.
 PyObject* notify(PyObject* object, PyObject* descriptor) {
   const int fd = int(PyLong_AsLong(descriptor));
   if (fd == -1 && PyErr_Occurred()) return nullptr;
   CompletionObject* self = as(object);
-  return PyBool_FromLong(self->grain->core->ring.notify(*self->request, fd));
+  if (self->request->answered()) return PyUnicode_FromString("answered");
+  if (self->grain->engine->forked()) {
+    return raise_hook("closed", "(OO)", self->grain->key, Py_True);
+  }
+  constexpr const char* names[] = {"set", "answered", "taken"};
+  return PyUnicode_FromString(names[int(self->grain->core->ring.watch(*self->request, fd))]);
 }
 
 PyObject* get_request(PyObject* object, void*) {
@@ -188,6 +194,12 @@ PyObject* get_request(PyObject* object, void*) {
 PyObject* get_grain(PyObject* object, void*) {
   return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
 }
+// Whether it is held back by a borrow of this very thread: waiting would never end.
+bool blocked(const CompletionObject* self) {
+  return self->request->position.load(std::memory_order_acquire) == kNoPosition &&
+         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
+}
+PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
 PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never waits
   Request& request = *as(object)->request;
   const bool answered = request.answered();
@@ -235,6 +247,7 @@ PyGetSetDef getset[] = {
     {"request", get_request, nullptr, "Request number, as errors and traces show it.", nullptr},
     {"grain", get_grain, nullptr, "The grain that was asked.", nullptr},
     {"_state", get_state, nullptr, nullptr, nullptr},
+    {"_blocked", get_blocked, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {

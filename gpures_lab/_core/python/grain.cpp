@@ -452,12 +452,17 @@ PyObject* barrier(PyObject* object, PyObject*) { return small_message(object, Op
 PyObject* cancel(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   if (!check_open(self)) return nullptr;
-  bool done = self->core->ring.cancel(*self->core);
+  RingHost& ring = self->core->ring;
+  bool done = ring.cancel(*self->core);
+  const u64 since = steady_ns();
   while (!done) {
+    if (steady_ns() - since >= self->full_wait_ns) {
+      return raise_hook("ring_full", "(OKKKi)", self->key, ring.view.slot_count, ring.pending(),
+                        self->full_wait_ns, int(ring.view.index));
+    }
     Py_BEGIN_ALLOW_THREADS
-    self->engine->wait_until(self->core->ring, 50'000'000, [&] {
-      return done = self->core->ring.cancel(*self->core);
-    });
+    const u64 slice = std::min<u64>(self->full_wait_ns, 50'000'000);
+    self->engine->wait_until(ring, slice, [&] { return done = ring.cancel(*self->core); });
     Py_END_ALLOW_THREADS
     if (PyErr_CheckSignals() != 0) return nullptr;
   }
@@ -481,13 +486,17 @@ PyObject* hold(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   if (!check_open(self)) return nullptr;
   RingHost& ring = self->core->ring;
-  bool held = false;
-  while (!held) {  // queued messages of an earlier hold go first
+  const u64 thread = PyThread_get_thread_ident();
+  auto held = RingHost::Hold::kLater;
+  while (held == RingHost::Hold::kLater) {  // queued messages of an earlier hold go first
     Py_BEGIN_ALLOW_THREADS
-    self->engine->wait_until(ring, 50'000'000, [&] { return held = ring.try_hold(*self->core); });
+    self->engine->wait_until(ring, 50'000'000, [&] {
+      return (held = ring.try_hold(*self->core, thread)) != RingHost::Hold::kLater;
+    });
     Py_END_ALLOW_THREADS
-    if (!held && PyErr_CheckSignals() != 0) return nullptr;
+    if (held == RingHost::Hold::kLater && PyErr_CheckSignals() != 0) return nullptr;
   }
+  if (held == RingHost::Hold::kNever) return raise_hook("borrowed", "(O)", self->key);
   bool idle = false;
   while (!idle) {
     Py_BEGIN_ALLOW_THREADS
@@ -599,8 +608,14 @@ PyType_Spec spec = {"gpures_lab._core._native.GrainBase", sizeof(GrainObject), 0
 PyObject* grain_release(GrainObject* grain, ResidentArrayObject* array) {
   Outgoing message;
   fill_release(array, message);
-  if (!post_or_raise(grain, message)) return nullptr;
-  if (array->live) unlink(array);
+  // Dead from here on: waiting for room lets other threads in, and the second Release of a block
+  // would put it into the free list twice.
+  array->live = false;
+  if (!post_or_raise(grain, message)) {
+    array->live = true;
+    return nullptr;
+  }
+  unlink(array);
   return make_completion(grain, message.request, Outcome::kNone, nullptr);
 }
 

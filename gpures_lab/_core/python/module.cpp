@@ -232,7 +232,13 @@ NB_MODULE(_native, m) {
       .def("take_unseen", &unseen_of)
       .def("start_trace", [](EngineHandle& self, u64 rows) { self.engine->start_trace(rows); })
       .def("take_trace", &trace_of)
-      .def("park", without_gil([](Engine& engine) { engine.park(); }))
+      .def(
+          "park",
+          [](EngineHandle& self, u64 limit_ns) {
+            nb::gil_scoped_release release;
+            return self.engine->park(limit_ns);
+          },
+          nb::arg("limit_ns"))
       .def("begin_quiesced", without_gil([](Engine& engine) { engine.begin_quiesced(); }))
       .def("end_quiesced", without_gil([](Engine& engine) { engine.end_quiesced(); }))
       .def("refuse", without_gil([](Engine& engine) { engine.refuse(); }))

@@ -19,6 +19,11 @@ bool range_of(ResidentArrayObject* array, PyObject* count_object, PyObject* offs
       return false;
     }
   }
+  if (count_object && count_object != Py_None && !PyIndex_Check(count_object)) {
+    raise_hook("bad_range", "(OOO)", reinterpret_cast<PyObject*>(array),
+               offset_object ? offset_object : Py_None, count_object);
+    return false;
+  }
   if (count_object && count_object != Py_None) {
     count = PyLong_AsLongLong(count_object);
     if (count == -1 && PyErr_Occurred()) {
@@ -87,9 +92,11 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
     }
     Py_END_ALLOW_THREADS
     if (posted == Post::kClosed) break;
-    // A borrowed grain holds parts back without end: give up as a full ring does.
+    // A borrowed grain holds parts back without end: give up as a full ring does, with nothing
+    // written.
     if (sent < parts && steady_ns() - since >= grain->full_wait_ns &&
-        (sent == 0 || ring.is_held(*grain->core))) {
+        (sent == 0 || ring.withdraw(*grain->core, *request))) {
+      sent = 0;
       posted = Post::kFull;
       break;
     }

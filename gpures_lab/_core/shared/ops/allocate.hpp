@@ -38,8 +38,10 @@ struct Allocate {
     }
     if (message.zero) {
       u8* base = reinterpret_cast<u8*>(block.base);
-      for (u64 at = 0; at < message.bytes; at += kStagingChunkBytes) {
-        const u64 left = message.bytes - at;
+      // All of the block: what a shorter allocation leaves behind its end would else be shown by a
+      // later, longer one of the same grain that asks for no zeros.
+      for (u64 at = 0; at < block.bytes; at += kStagingChunkBytes) {
+        const u64 left = block.bytes - at;
         zero_bytes(env, base + at, left < kStagingChunkBytes ? left : kStagingChunkBytes);
         env.beat(ring);
       }

@@ -1,0 +1,187 @@
+"""The end of a process, Ctrl-C, and fork, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+
+from tests.grain.engines import run_python
+
+SETUP = """
+import os, sys, threading
+import numpy as np, pytest
+import gpures_lab as gl
+"""
+
+
+def run(code: str, **options: signal.Signals) -> str:
+    done = run_python(SETUP + code, **options)
+    assert done.returncode == 0, f"{done.returncode}\n{done.stdout}{done.stderr}"
+    assert "Error" not in done.stderr, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "",
+        "pending = [x.read() for _ in range(50)]",
+        "view = grain.borrow(x).__enter__(); held = x.read() ",
+        "lab.quiesced().__enter__(); c = x.read()",
+        "x2 = grain.allocate(10**6, name='x'); del x",
+        "lab.metrics_frame",
+        "keep = grain.borrow(x).__enter__(); grain._unhold()",
+    ],
+)
+def test_exit_without_close(left: str) -> None:
+    """An exit that hangs, crashes or complains because something was left open."""
+    run(f"""
+lab = gl.manager()
+grain = lab.grain(placement="dedicated")
+x = grain.allocate(1000)
+x.write(1).result(timeout=30)
+{left}
+""")
+
+
+def test_exit_by_sys_exit_and_by_an_error() -> None:
+    """An exit code changed by our atexit."""
+    code = SETUP + "gl.manager().grain().ping().result(timeout=30)\n"
+    assert run_python(code + "sys.exit(7)").returncode == 7
+    done = run_python(code + "raise ValueError('mine')")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("ValueError: mine")
+
+
+def test_handles_that_outlive_the_module() -> None:
+    """A finalizer that runs when modules are gone already."""
+    run("""
+import builtins
+grain = gl.manager().grain()
+builtins.kept = [grain.allocate(4), grain.ping(), grain, grain.read(grain.allocate(3))]
+""")
+
+
+def test_ctrl_c_ends_the_wait_not_the_work() -> None:
+    """A wait that cannot be interrupted, or an interrupt that drops the work."""
+    out = run(
+        """
+lab = gl.manager()
+grain = lab.grain()
+gate, passed = grain.allocate(1, dtype=np.int64), grain.allocate(1, dtype=np.int64)
+wait = gl.cpp_kernel("wait", "const long long* gate, long long* passed",
+                     "while (!__atomic_load_n(gate, __ATOMIC_ACQUIRE)) {} passed[i] = *gate;",
+                     checked=False)
+with grain.borrow(gate) as view:
+    pass
+running = grain.compute(wait, inputs=[gate], outputs=[passed])
+try:
+    print("ready", flush=True)
+    running.result(timeout=60)
+except KeyboardInterrupt as interrupt:
+    print(interrupt, running.request)
+view[0] = 1
+running.result(timeout=30)
+assert passed.read().result(timeout=30)[0] == 1
+lab.close()
+""",
+        send=signal.SIGINT,
+    )
+    said, _, number = out.strip().splitlines()[-1].rpartition(" ")
+    assert said == f"request {number} still runs; grain.cancel() drops what is queued"
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "lab.park()",
+        "lab.quiesced().__enter__()",
+        "grain.borrow(gate).__enter__()",
+        "lab.close()",
+        "[grain.ping() for _ in range(9)]",
+    ],
+)
+def test_ctrl_c_ends_every_other_wait(wait: str) -> None:
+    """A wait in native code that looks at no signal until a long kernel ends."""
+    run(
+        f"""
+lab = gl.GrainManager(device="host", stall_s=60.0, full_wait_s=60.0, ring=gl.RingOptions(slots=4))
+grain = lab.grain()
+gate, passed = grain.allocate(1, dtype=np.int64), grain.allocate(1, dtype=np.int64)
+wait = gl.cpp_kernel("wait", "const long long* gate, long long* passed",
+                     "while (!__atomic_load_n(gate, __ATOMIC_ACQUIRE)) {{}} passed[i] = *gate;",
+                     checked=False)
+with grain.borrow(gate) as view:
+    pass
+running = grain.compute(wait, inputs=[gate], outputs=[passed])
+try:
+    print("ready", flush=True)
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted")
+else:
+    sys.exit("the wait ended by itself")
+view[0] = 1
+""",
+        send=signal.SIGINT,
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_fork() -> None:
+    """A child that waits for threads it does not have, or touches its parent's rings."""
+    run("""
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # fork with threads: that is the test
+lab = gl.manager()
+grain = lab.grain("g", dtype=np.float32)
+x = grain.allocate(4)
+x.write(2).result(timeout=30)
+with lab.quiesced():
+    pending = x.read()
+    child = os.fork()
+    if child == 0:
+        calls = [grain.ping, grain.barrier, grain.cancel, lambda: grain.allocate(1), x.read,
+                 lambda: x.write(1), x.release, lambda: grain.borrow(x).__enter__(),
+                 lambda: pending.result(timeout=30), lambda: lab.grain("h"), lab.park, lab.metrics,
+                 grain.metrics, lambda: lab.quiesced().__enter__(), lab.metrics_frame]
+        for call in calls:
+            with pytest.raises(gl.RingClosed, match="forked from.*gl.manager"):
+                call()
+        assert not pending.done()
+        import asyncio
+        async def awaiting():
+            await pending
+        with pytest.raises(gl.RingClosed, match="forked from"):
+            asyncio.run(awaiting())
+        repr(lab), repr(grain), repr(x), repr(pending)
+        lab.close()
+        del x, pending, calls
+        own = gl.manager()
+        assert own is not lab
+        y = own.grain("g").allocate(4)
+        y.write(5)
+        assert y.read().result(timeout=30).tolist() == [5] * 4
+        own.close()
+        sys.exit(0)
+assert pending.result(timeout=30).tolist() == [2] * 4
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+assert gl.manager() is lab
+x.write(3)
+assert x.read().result(timeout=30).tolist() == [3] * 4
+""")
+
+
+def test_import_and_make_a_manager_start_no_thread() -> None:
+    """Threads and memory before the first message."""
+    run("""
+before = len(os.listdir("/proc/self/task")) if os.path.isdir("/proc/self/task") else 0
+lab = gl.manager()
+lab.grain()
+if before:
+    assert len(os.listdir("/proc/self/task")) == before
+lab.close()
+""")

@@ -1,0 +1,131 @@
+"""A kernel that never ends, in a process of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.grain.engines import run_python
+
+SETUP = """
+import numpy as np, pytest, sys, threading, time
+import gpures_lab as gl
+lab = gl.GrainManager(device="host", stall_s=0.2, full_wait_s=5.0, ring=gl.RingOptions(slots=4))
+forever = gl.cpp_kernel("forever", "int* z", "volatile int go = 1; while (go) {} z[i] = 1;",
+                        checked=False)
+grain, other = lab.grain("g"), lab.grain("other")
+z, y = grain.allocate(4, dtype=np.int32), other.allocate(4)
+y.write(3).result(timeout=30)
+stuck = grain.compute(forever, outputs=[z])
+behind = y.read()
+"""
+
+
+def run(code: str) -> str:
+    done = run_python(SETUP + code)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_wait_stops_at_its_timeout_then_stalls_and_names_the_request() -> None:
+    """A notebook that hangs; an error that names the message behind instead of the one stuck."""
+    run("""
+with pytest.raises(TimeoutError, match=f"request {stuck.request} "):
+    stuck.result(timeout=0.01)
+with pytest.raises(gl.RingStalled, match=rf"request {stuck.request} \\(Compute\\).*restart"):
+    stuck.result(timeout=30)
+with pytest.raises(gl.RingStalled):
+    behind.result(timeout=30)
+with pytest.raises(gl.RingStalled, match=f"stalled at request {stuck.request}"):
+    other.ping()
+with pytest.raises(gl.RingStalled):
+    grain.allocate(4)
+assert lab.metrics().engine_state == "FAILED"
+assert lab.metrics().pending_message_count == 0
+repr(lab), repr(grain), repr(z), repr(stuck)
+lab.close()
+with pytest.raises(gl.RingClosed):
+    grain.ping()
+""")
+
+
+def test_close_works_while_it_runs() -> None:
+    """A close that waits for ever; memory that is unmapped under the kernel."""
+    run("""
+lab.close()
+assert isinstance(stuck.exception(timeout=30), (gl.RingStalled, gl.RingClosed))
+with gl.GrainManager(device="host") as second:
+    x = second.grain().allocate(4)
+    x.write(1)
+    assert x.read().result(timeout=30).tolist() == [1] * 4
+""")
+
+
+@pytest.mark.parametrize("what", ["park", "quiesced", "borrow", "cancel"])
+def test_nothing_waits_for_it_for_ever(what: str) -> None:
+    """park(), quiesced(), borrow() or cancel() that never come back."""
+    run(f"""
+if {what!r} == "park":
+    lab.park()
+elif {what!r} == "quiesced":
+    with lab.quiesced():
+        pass
+elif {what!r} == "borrow":
+    with grain.borrow(z):
+        pass
+else:
+    grain.cancel()
+assert isinstance(stuck.exception(timeout=30), gl.RingStalled)
+lab.close()
+""")
+
+
+def test_a_stuck_dedicated_ring_fails_the_engine() -> None:
+    """One ring that stands still while traffic elsewhere hides it."""
+    run("""
+lab.close()
+lab = gl.GrainManager(device="host", stall_s=0.2, ring=gl.RingOptions(slots=4))
+own, shared = lab.grain("own", placement="dedicated"), lab.grain("shared")
+z = own.allocate(4, dtype=np.int32)
+stuck = own.compute(forever, outputs=[z])
+try:
+    while True:
+        shared.ping().result(timeout=30)
+except gl.RingStalled:
+    pass
+assert isinstance(stuck.exception(timeout=30), gl.RingStalled)
+lab.close()
+""")
+
+
+def test_exit_with_a_kernel_that_never_ends() -> None:
+    """A process that cannot end, or crashes while it ends."""
+    run("print('leaving')")
+    run("lab.close()\nprint('leaving')")
+
+
+def test_an_array_of_a_stalled_read_is_never_freed_under_the_worker() -> None:
+    """A late answer written into memory that is somebody else's by then."""
+    run("""
+out = np.zeros(4, np.float32)
+y.read(out=out)
+del out
+assert isinstance(stuck.exception(timeout=30), gl.RingStalled)
+lab.close()
+""")
+
+
+def test_a_long_but_living_kernel_is_no_stall() -> None:
+    """Progress that is not seen: an honest kernel of many slices taken for a stuck one."""
+    run("""
+lab.close()
+lab = gl.GrainManager(device="host", stall_s=0.4, ring=gl.RingOptions(slots=4))
+grain = lab.grain()
+# Each slice of 1,024 indices is short; all of them together take longer than stall_s.
+slow = gl.cpp_kernel("slow", "float* z",
+                     "volatile int m = 0; while (m < 2000) m = m + 1; z[i] = m;", checked=False)
+x = grain.allocate(1 << 20)
+result = grain.compute(slow, outputs=[x]).result(timeout=50)
+assert result.execution_time_ns > 0.4e9, result
+assert (x.read().result(timeout=30) == 2000).all()
+lab.close()
+""")
