@@ -15,13 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpures_lab.kernels import compile_host, kernel, kernel_from_source
-
 from gpures_lab.kernels.host.emit import emit
 from gpures_lab.kernels.typed.kernel import type_kernel
 
 from .calling import call, signature_of
 from .reference import run_reference
-
 
 _ZONE = 64
 
@@ -195,7 +193,7 @@ def test_a_local_that_two_statements_assign_is_not_one_value() -> None:
             m = i + 3
         z[i] = x[m]
         for k in range(3):
-            k = k * 30
+            k = k * 30  # noqa: PLW2901 - the case under test
             z[i] += x[k]
 
     _agree(f, [_X], [np.zeros(20)])

@@ -67,7 +67,7 @@ def compile_object(emitted: Emitted, arrays: tuple[ArraySpec, ...]) -> ObjectCod
         namespace["kernel"], (_SIGNATURE.args, _SIGNATURE.return_type), {}, dict(_OPTIONS)
     )
     # Numba has no public way to an object file; these three are what its own cache uses.
-    result = callback._compile_uncached()  # noqa: SLF001
+    result = callback._compile_uncached()
     library = result.library
     library.enable_object_caching()
     symbol = result.fndesc.llvm_cfunc_wrapper_name
@@ -75,10 +75,10 @@ def compile_object(emitted: Emitted, arrays: tuple[ArraySpec, ...]) -> ObjectCod
     imports = tuple(
         sorted(
             function.name
-            for function in library._final_module.functions  # noqa: SLF001
+            for function in library._final_module.functions
             if function.is_declaration
             and not function.name.startswith("llvm.")
             and llvm.address_of_symbol(function.name)
         )
     )
-    return ObjectCode(symbol, library._get_compiled_object(), imports)  # noqa: SLF001
+    return ObjectCode(symbol, library._get_compiled_object(), imports)
