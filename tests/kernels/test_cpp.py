@@ -166,6 +166,7 @@ _POINTER_USES = [
     ("z[i] = *x;", "reads through a pointer"),
     ("z[i] = (x + 1)[0];", "x is used as a pointer"),
     ("const float* p = x;", "a pointer is declared"),
+    ("complex<float>* p = nullptr;", "a pointer is declared"),
     ("auto p = &x[0]; z[i] = p[1];", "takes an address"),
     ("auto p = &z[i]; p->x = 1;", "takes an address"),
     ("memcpy(z, x, 4);", "memcpy makes or uses an address"),

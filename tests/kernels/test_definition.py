@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import linecache
 import math
+import sys
 import textwrap
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -185,6 +187,22 @@ def test_an_error_shows_the_users_line_its_place_and_a_caret() -> None:
     assert lines[2].index("^") == lines[1].index("x[i, 1]")
     assert caught.value.__dict__["line"] == 6
     assert caught.value.__dict__["kernel"] == "f"
+
+
+def test_a_notebooks_cell_is_named_as_the_notebook_names_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catches ``/tmp/ipykernel_71/2871.py`` in an error that the user should find in a cell."""
+    shell = types.SimpleNamespace(
+        compile=types.SimpleNamespace(format_code_name=lambda _name: ("Cell", "In[3]"))
+    )
+    notebook = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    with pytest.raises(CompileError, match=r"kernel f, cell In\[3\]: the body stores"):
+        kernel(_define("def f(i, z): pass"))
+    shell.compile.format_code_name = lambda _name: None
+    with pytest.raises(CompileError, match=r"kernel f, <cell \d+>: the body stores"):
+        kernel(_define("def f(i, z): pass"))
 
 
 def test_source_that_cannot_be_read_says_where_to_define_it() -> None:

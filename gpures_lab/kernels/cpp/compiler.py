@@ -23,10 +23,11 @@ __all__ = ["Compiler", "compile_library", "find_compiler"]
 
 _log = logging.getLogger("gpures_lab")
 _TIMEOUT_S = 900.0
+# C++17: what NVRTC takes by default, and its headers are twice as quick to read as C++20's.
 # No contraction, so that results equal NumPy's; no strict aliasing, because one array may be
 # declared as long in one place and long long in another.
 _FLAGS = (
-    *("-std=c++20", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno"),
+    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno"),
     *("-fno-trapping-math", "-fno-strict-aliasing", "-fno-sanitize=all"),
     *("-shared", "-fPIC", "-fvisibility=hidden", "-w"),
 )

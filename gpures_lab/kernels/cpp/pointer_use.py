@@ -85,7 +85,8 @@ def _check_name(source: Source, tokens: list[Token], position: int, arrays: froz
 
 def _check_sign(source: Source, token: Token, before: Token | None, after: Token | None) -> None:
     """``*`` and ``&`` between two values are arithmetic; elsewhere they make or use an address."""
-    if token.text == "*" and before is not None and before.text in _TYPE_WORDS:
+    # After > too: complex<float>* p declares one, and a > *p reads through one.
+    if token.text == "*" and before is not None and before.text in {*_TYPE_WORDS, ">"}:
         raise _refuse(source, token, "a pointer is declared")
     if before is not None and before.text == "[" and token.text == "&":
         return  # a lambda that captures by reference

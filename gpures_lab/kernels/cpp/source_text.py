@@ -17,13 +17,18 @@ _HEAD = """\
 #include <stdlib.h>
 #include <string.h>
 #include <algorithm>
-#include <complex>
 #include <limits>
 #include <type_traits>
 
-using std::complex;
 using std::max;
 using std::min;
+
+"""
+
+# Reading this header takes longer than compiling most kernels.
+_COMPLEX = """\
+#include <complex>
+using std::complex;
 
 """
 
@@ -104,7 +109,10 @@ def write_source(body: CppBody, names: tuple[str, ...], signature: Signature) ->
 
     declared = [f"const int64_t {index}" for index in indices] + ["const int64_t n"]
     declared += [_declaration(parameter, views) for parameter in body.parameters]
-    lines = [_HEAD, _VIEW if views else "", _PARAM]
+    kinds = {param.kind for param in signature.params}
+    needs_complex = "complex" in body.source.text + "".join(p.spelled for p in body.parameters)
+    needs_complex |= any(kind.startswith("complex") for kind in kinds)
+    lines = [_HEAD, _COMPLEX if needs_complex else "", _VIEW if views else "", _PARAM]
     lines.append("static inline __attribute__((always_inline)) void gpures_body(")
     lines.append(f"    {', '.join(declared)}) {{\n" + f'#line 1 "{BODY_FILE}"\n')
     lines.append(body.source.text.rstrip("\n") + '\n}\n#line 1 "gpures_kernel"\n')

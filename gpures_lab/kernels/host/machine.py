@@ -105,8 +105,16 @@ def _square(builder: Any, kind: Any, args: list[Any]) -> Any:
     return (builder.fmul if _is_float(kind) else builder.mul)(args[0], args[0])
 
 
-def _reciprocal(builder: Any, _kind: Any, args: list[Any]) -> Any:
-    return builder.fdiv(_constant(args[0], 1.0), args[0])
+def _reciprocal(builder: Any, kind: Any, args: list[Any]) -> Any:
+    value = args[0]
+    if _is_float(kind):
+        return builder.fdiv(_constant(value, 1.0), value)
+    # Whole numbers: only 1 and -1 have one, everything else rounds to 0.
+    keeps = builder.icmp_signed("==", value, _constant(value, 1))
+    if _is_signed(kind):
+        minus_one = builder.icmp_signed("==", value, _constant(value, -1))
+        keeps = builder.or_(keeps, minus_one)
+    return builder.select(keeps, value, _zero(value))
 
 
 def _compare(sign: str) -> Build:

@@ -190,7 +190,20 @@ def _power(scope: Scope, node: ast.AST, base: Expr, exponent: Expr) -> Expr:
             square = apply_ufunc(scope, node, "square", (base,))
             other = base if value == 3 else square
             return apply_ufunc(scope, node, "multiply", (square, other))
-    return apply_ufunc(scope, node, "power", (base, exponent), "**")
+    result = apply_ufunc(scope, node, "power", (base, exponent), "**")
+    if result.type.kind != "c":
+        return result
+    # By NumPy a zero to any power with a positive real part is 0, not NaN.
+    assert isinstance(result, Op)
+    zero, half = Const(result.type, 0), Scalar(_half(result.type.dtype), result.type.origin)
+    is_zero = Op(BOOL, "equal", (result.args[0], zero))
+    real = Op(half, "real", (result.args[1],))
+    positive = Op(BOOL, "greater", (real, Const(half, 0.0)))
+    return Select(result.type, Op(BOOL, "and_then", (is_zero, positive)), zero, result)
+
+
+def _half(dtype: str) -> str:
+    return "float32" if dtype == "complex64" else "float64"
 
 
 def unary(scope: Scope, node: ast.AST, op: ast.unaryop, value: Expr) -> Expr:
