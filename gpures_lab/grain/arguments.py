@@ -91,7 +91,7 @@ def _shape(shape: object) -> tuple[int, ...]:
         number = None
         if not isinstance(extent, bool | np.bool_):
             with contextlib.suppress(TypeError):
-                number = operator.index(extent)  # type: ignore[arg-type]
+                number = operator.index(extent)
         if number is None:
             raise InvalidOption(
                 f"shape={shape!r}: {extent!r} is a {type(extent).__name__}; "

@@ -53,7 +53,7 @@ class _LoopWatch:
             self._watched[id(future)] = completion
         return future
 
-    def _look(self, completion: Completion, future: asyncio.Future[None]) -> None:
+    def _look(self, completion: Completion[Any], future: asyncio.Future[None]) -> None:
         loop = self._loop()
         if loop is None or future.done():
             return
@@ -113,7 +113,7 @@ def _descriptors() -> tuple[int, int]:
     return reader, writer
 
 
-def _close(descriptors: set[int], watched: dict[int, Completion]) -> None:
+def _close(descriptors: set[int], watched: dict[int, Completion[Any]]) -> None:
     # Before the numbers are free for somebody else's files.
     for completion in watched.values():
         with contextlib.suppress(RingClosed):  # a forked child: its engine writes nothing

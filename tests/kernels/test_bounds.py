@@ -193,7 +193,7 @@ def test_a_local_that_two_statements_assign_is_not_one_value() -> None:
             m = i + 3
         z[i] = x[m]
         for k in range(3):
-            k = k * 30  # noqa: PLW2901 - the case under test
+            k = k * 30
             z[i] += x[k]
 
     _agree(f, [_X], [np.zeros(20)])

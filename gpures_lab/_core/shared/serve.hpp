@@ -96,10 +96,11 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
       const Slot& message = batch.messages[m];
       const u64 position = head + m;
       u8* page = ring.pages + (position & (ring.slot_count - 1)) * kPageBytes;
+      const bool long_one = runs_long(engine, message);
       if (env.leader()) {
         Words::store_relaxed_sys(ring.control->current.value, position + 1);
         if (published != position &&
-            (taken - oldest > engine.publish_ticks || runs_long(engine, message))) {
+            (taken - oldest > engine.publish_ticks || long_one)) {
           publish<Words>(ring, published, position);
           published = position;
           oldest = taken;
@@ -120,6 +121,10 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         entry.taken = taken;
         put_completion<Words>(ring.completions[position & (ring.slot_count - 1)], entry);
         if (done - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
+        if (long_one) {  // the rest of the batch may have been cancelled meanwhile
+          if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+          refresh_cancels<Words>(engine, ring);
+        }
         if (must_leave<Words>(engine, epoch)) {
           batch.leave = true;
           batch.count = m + 1;
