@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,6 +89,7 @@ _wait_for_gate = gl.cpp_kernel(
     "wait_for_gate",
     "const long long* gate, long long* passed",
     # Bounded, so that a test that fails before it opens the gate still ends.
+    "__atomic_store_n(passed, -1LL, __ATOMIC_RELEASE);"
     "for (long long n = 0; n < 4000000000LL && !__atomic_load_n(gate, __ATOMIC_ACQUIRE); ++n) {}"
     "passed[i] = *gate;",
     checked=False,
@@ -102,7 +104,15 @@ class Latch:
         self._passed = grain.allocate(1, dtype=np.int64)
         with grain.borrow(self._gate) as view:
             self._word = view  # outlives the borrow, on purpose: nothing else can open the gate
+        with grain.borrow(self._passed) as view:
+            self._begun = view  # likewise
         self.done = grain.compute(_wait_for_gate, inputs=[self._gate], outputs=[self._passed])
+
+    def wait_until_it_runs(self) -> None:
+        """Return once the kernel is past its first line."""
+        limit = time.monotonic() + LIMIT_S
+        while self._begun[0] != -1:
+            assert time.monotonic() < limit, "the kernel never began"
 
     def open(self) -> None:
         """Let the kernel end."""
