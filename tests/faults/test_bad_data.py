@@ -40,9 +40,18 @@ def test_a_write_out_of_range(x: gl.ResidentArray, offset: int, size: int) -> No
 
 @pytest.mark.parametrize(
     "options",
-    [{"offset": 9}, {"offset": 8}, {"offset": -1}, {"count": 9}, {"count": 0}, {"count": -3},
-     {"offset": 4, "count": 5}, {"offset": 1 << 63}, {"count": 1 << 63},
-     {"offset": (1 << 63) - 1, "count": (1 << 63) - 1}],
+    [
+        {"offset": 9},
+        {"offset": 8},
+        {"offset": -1},
+        {"count": 9},
+        {"count": 0},
+        {"count": -3},
+        {"offset": 4, "count": 5},
+        {"offset": 1 << 63},
+        {"count": 1 << 63},
+        {"offset": (1 << 63) - 1, "count": (1 << 63) - 1},
+    ],
     ids=str,
 )
 def test_a_read_out_of_range(x: gl.ResidentArray, options: dict[str, int]) -> None:
@@ -64,9 +73,22 @@ def test_ranges_that_are_no_integers(x: gl.ResidentArray, options: dict[str, Any
 @pytest.mark.parametrize(
     "data",
     [
-        np.zeros(8, object), np.array(["a"] * 8), np.zeros(8, "S2"), np.zeros(8, "M8[s]"),
-        np.zeros(8, "m8[s]"), np.zeros(8, [("a", "f4")]), np.zeros(8, "V4"), "text", b"bytes", None,
-        object(), [[1, 2], [3]], {"a": 1}, [None] * 8, np.zeros(8, complex), 1j,
+        np.zeros(8, object),
+        np.array(["a"] * 8),
+        np.zeros(8, "S2"),
+        np.zeros(8, "M8[s]"),
+        np.zeros(8, "m8[s]"),
+        np.zeros(8, [("a", "f4")]),
+        np.zeros(8, "V4"),
+        "text",
+        b"bytes",
+        None,
+        object(),
+        [[1, 2], [3]],
+        {"a": 1},
+        [None] * 8,
+        np.zeros(8, complex),
+        1j,
         [1j] * 8,
     ],
     ids=repr,
@@ -79,8 +101,17 @@ def test_data_that_does_not_cast(x: gl.ResidentArray, data: Any) -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "data"),
-    [("uint8", 256), ("uint8", -1), ("int8", 1.5), ("int32", np.float32(1)), ("int8", 10**30),
-     ("uint16", np.int16(1)), ("bool", 2), ("bool", 0.5), ("int64", np.zeros(1))],
+    [
+        ("uint8", 256),
+        ("uint8", -1),
+        ("int8", 1.5),
+        ("int32", np.float32(1)),
+        ("int8", 10**30),
+        ("uint16", np.int16(1)),
+        ("bool", 2),
+        ("bool", 0.5),
+        ("int64", np.zeros(1)),
+    ],
 )
 def test_scalars_that_do_not_cast(tiny: gl.GrainManager, dtype: str, data: Any) -> None:
     """A number that wraps or is truncated."""
@@ -115,8 +146,10 @@ def test_out_of_the_wrong_order(x: gl.ResidentArray) -> None:
     """A read that ignores strides."""
     z = x.grain.allocate((2, 4))
     targets = [
-        np.zeros((2, 4), np.float32, order="F"), np.zeros((4, 4), np.float32)[::2],
-        np.zeros((2, 8), np.float32)[:, ::2], np.zeros((2, 4), np.float32)[::-1],
+        np.zeros((2, 4), np.float32, order="F"),
+        np.zeros((4, 4), np.float32)[::2],
+        np.zeros((2, 8), np.float32)[:, ::2],
+        np.zeros((2, 4), np.float32)[::-1],
     ]
     for out in targets:
         with pytest.raises(gl.InvalidOption, match="not C-contiguous"):

@@ -30,8 +30,12 @@ def grain(tiny: gl.GrainManager) -> Iterator[gl.Grain]:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("kernels/VectorAd", "did you mean kernels/VectorAdd"), ("vectoradd", "VectorAdd"),
-     ("nothing like it at all", "library has"), ("", "no kernel ''")],
+    [
+        ("kernels/VectorAd", "did you mean kernels/VectorAdd"),
+        ("vectoradd", "VectorAdd"),
+        ("nothing like it at all", "library has"),
+        ("", "no kernel ''"),
+    ],
 )
 def test_unknown_kernels_by_name(grain: gl.Grain, name: str, said: str) -> None:
     """A KeyError, or an error that does not say what there is."""
@@ -94,8 +98,16 @@ def test_an_integer_beyond_64_bits(grain: gl.Grain) -> None:
 
 @pytest.mark.parametrize(
     "space",
-    [{"n": -1}, {"n": 1.5}, {"n": "8"}, {"n": 1 << 61}, {"shape": (2, 4)}, {"shape": ()},
-     {"n": 4, "shape": (4,)}, {"shape": (-4,)}],
+    [
+        {"n": -1},
+        {"n": 1.5},
+        {"n": "8"},
+        {"n": 1 << 61},
+        {"shape": (2, 4)},
+        {"shape": ()},
+        {"n": 4, "shape": (4,)},
+        {"shape": (-4,)},
+    ],
     ids=str,
 )
 def test_bad_index_spaces(grain: gl.Grain, space: dict[str, Any]) -> None:
@@ -109,8 +121,10 @@ def test_a_space_beyond_the_arrays(grain: gl.Grain) -> None:
     """A map over more indices than there are elements: the neighbour's memory."""
     x, small = grain.allocate(8), grain.allocate(4)
     small.write(1)
-    for arrays in ({"inputs": [x, x], "outputs": [x], "n": 9},
-                   {"inputs": [x, small], "outputs": [x]}):
+    for arrays in (
+        {"inputs": [x, x], "outputs": [x], "n": 9},
+        {"inputs": [x, small], "outputs": [x]},
+    ):
         with pytest.raises(gl.OutOfBounds, match=r"nothing ran; give n="):
             grain.compute(saxpy, params={"a": 1}, **arrays).result(timeout=LIMIT_S)
         with pytest.raises(gl.OutOfBounds):
@@ -197,11 +211,14 @@ def test_the_smallest_integer_over_minus_one(grain: gl.Grain) -> None:
 
 _divide = gl.cpp_kernel("cpp_divide", "const int* x, int* z", "z[i] = 100 / x[i];")
 _crash = gl.cpp_kernel(
-    "cpp_crash", "float* z", "*reinterpret_cast<volatile int*>(8) = int(i); z[i] = 1;",
+    "cpp_crash",
+    "float* z",
+    "*reinterpret_cast<volatile int*>(8) = int(i); z[i] = 1;",
     checked=False,
 )
 _overflow = gl.cpp_kernel(
-    "cpp_overflow", "float* z",
+    "cpp_overflow",
+    "float* z",
     "struct R { static long f(volatile long n) { volatile char big[4096]; big[n % 4096] = 1; "
     "return n < 0 ? 0 : f(n + 1) + big[0]; } }; z[i] = float(R::f(0));",
     checked=False,

@@ -73,8 +73,19 @@ def test_non_integer_shapes(grain: gl.Grain, shape: Any) -> None:
 
 @pytest.mark.parametrize(
     "dtype",
-    [object, "U5", "S3", np.str_, [("a", "f4"), ("b", "i4")], "M8[s]", "m8[ns]", "V8", "f4,f4",
-     np.longdouble, np.clongdouble],
+    [
+        object,
+        "U5",
+        "S3",
+        np.str_,
+        [("a", "f4"), ("b", "i4")],
+        "M8[s]",
+        "m8[ns]",
+        "V8",
+        "f4,f4",
+        np.longdouble,
+        np.clongdouble,
+    ],
     ids=str,
 )
 def test_dtypes_that_no_device_holds(grain: gl.Grain, dtype: Any) -> None:
@@ -131,7 +142,9 @@ def test_a_zero_flag_that_raises(grain: gl.Grain) -> None:
         grain.allocate(4, zero=np.zeros(2))
 
 
-@pytest.mark.parametrize("key", ["", "x" * 513, "é" * 257, "\ud800", "a\udfff", 7, None, b"k", ("k",)])
+@pytest.mark.parametrize(
+    "key", ["", "x" * 513, "é" * 257, "\ud800", "a\udfff", 7, None, b"k", ("k",)]
+)
 def test_keys(tiny: gl.GrainManager, key: Any) -> None:
     """A key that no store can hold, or no log can print."""
     with pytest.raises(gl.InvalidOption, match="1 to 512 UTF-8 bytes"):
@@ -150,8 +163,13 @@ def test_odd_but_good_keys(tiny: gl.GrainManager, key: str) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"placement": "here"}, {"device": "tpu"}, {"device": "cuda:0"}, {"device": 3},
-     {"durable": True}],
+    [
+        {"placement": "here"},
+        {"device": "tpu"},
+        {"device": "cuda:0"},
+        {"device": 3},
+        {"durable": True},
+    ],
     ids=str,
 )
 def test_grain_options(tiny: gl.GrainManager, options: dict[str, Any]) -> None:
@@ -163,8 +181,16 @@ def test_grain_options(tiny: gl.GrainManager, options: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"pool_limit_bytes": 1}, {"full_wait_s": -1}, {"stall_s": 0}, {"ring": 4}, {"device": "x"},
-     {"full_wait_s": float("nan")}, {"idle_after_s": 3}, {"state_url": "sqlite://"}],
+    [
+        {"pool_limit_bytes": 1},
+        {"full_wait_s": -1},
+        {"stall_s": 0},
+        {"ring": 4},
+        {"device": "x"},
+        {"full_wait_s": float("nan")},
+        {"idle_after_s": 3},
+        {"state_url": "sqlite://"},
+    ],
     ids=str,
 )
 def test_manager_options(options: dict[str, Any]) -> None:

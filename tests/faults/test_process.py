@@ -66,7 +66,8 @@ builtins.kept = [grain.allocate(4), grain.ping(), grain, grain.read(grain.alloca
 
 def test_ctrl_c_ends_the_wait_not_the_work() -> None:
     """A wait that cannot be interrupted, or an interrupt that drops the work."""
-    out = run("""
+    out = run(
+        """
 lab = gl.manager()
 grain = lab.grain()
 gate, passed = grain.allocate(1, dtype=np.int64), grain.allocate(1, dtype=np.int64)
@@ -85,17 +86,27 @@ view[0] = 1
 running.result(timeout=30)
 assert passed.read().result(timeout=30)[0] == 1
 lab.close()
-""", send=signal.SIGINT)
+""",
+        send=signal.SIGINT,
+    )
     said, _, number = out.strip().splitlines()[-1].rpartition(" ")
     assert said == f"request {number} still runs; grain.cancel() drops what is queued"
 
 
-@pytest.mark.parametrize("wait", ["lab.park()", "lab.quiesced().__enter__()",
-                                  "grain.borrow(gate).__enter__()", "lab.close()",
-                                  "[grain.ping() for _ in range(9)]"])
+@pytest.mark.parametrize(
+    "wait",
+    [
+        "lab.park()",
+        "lab.quiesced().__enter__()",
+        "grain.borrow(gate).__enter__()",
+        "lab.close()",
+        "[grain.ping() for _ in range(9)]",
+    ],
+)
 def test_ctrl_c_ends_every_other_wait(wait: str) -> None:
     """A wait in native code that looks at no signal until a long kernel ends."""
-    run(f"""
+    run(
+        f"""
 lab = gl.GrainManager(device="host", stall_s=60.0, full_wait_s=60.0, ring=gl.RingOptions(slots=4))
 grain = lab.grain()
 gate, passed = grain.allocate(1, dtype=np.int64), grain.allocate(1, dtype=np.int64)
@@ -113,7 +124,9 @@ except KeyboardInterrupt:
 else:
     sys.exit("the wait ended by itself")
 view[0] = 1
-""", send=signal.SIGINT)
+""",
+        send=signal.SIGINT,
+    )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

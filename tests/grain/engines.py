@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 __all__ = [
-    "LIMIT_S", "RINGS", "Latch", "add", "any_lab", "in_threads", "lab", "make_lab", "run_python",
+    "LIMIT_S",
+    "RINGS",
+    "Latch",
+    "add",
+    "any_lab",
+    "in_threads",
+    "lab",
+    "make_lab",
+    "run_python",
     "tiny",
 ]
 
@@ -79,6 +88,7 @@ add = "kernels/VectorAdd"
 _wait_for_gate = gl.cpp_kernel(
     "wait_for_gate",
     "const long long* gate, long long* passed",
+    "__atomic_store_n(passed, 2, __ATOMIC_RELEASE);"
     # Bounded, so that a test that fails before it opens the gate still ends.
     "for (long long n = 0; n < 4000000000LL && !__atomic_load_n(gate, __ATOMIC_ACQUIRE); ++n) {}"
     "passed[i] = *gate;",
@@ -94,7 +104,15 @@ class Latch:
         self._passed = grain.allocate(1, dtype=np.int64)
         with grain.borrow(self._gate) as view:
             self._word = view  # outlives the borrow, on purpose: nothing else can open the gate
+        with grain.borrow(self._passed) as view:
+            self._mark = view
         self.done = grain.compute(_wait_for_gate, inputs=[self._gate], outputs=[self._passed])
+
+    def wait_until_running(self) -> None:
+        """Return once the kernel itself has said so."""
+        limit = time.monotonic() + LIMIT_S
+        while self._mark[0] == 0:
+            assert time.monotonic() < limit, "the kernel never started"
 
     def open(self) -> None:
         """Let the kernel end."""
@@ -123,7 +141,9 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         raise failures[0]
 
 
-def run_python(code: str, *, send: signal.Signals | None = None) -> subprocess.CompletedProcess[str]:
+def run_python(
+    code: str, *, send: signal.Signals | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run ``code`` in a process of its own; ``send`` goes to it once it prints a line `ready`."""
     process = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code)],

@@ -54,8 +54,12 @@ def test_naming_again_with_the_same_form_reuses_the_block_zeroed(tiny: gl.GrainM
 
 @pytest.mark.parametrize(
     ("shape", "dtype", "memory_type"),
-    [(101, "float32", "device"), (100, "int32", "device"), (100, "float32", "pinned"),
-     ((10, 10), "float32", "device")],
+    [
+        (101, "float32", "device"),
+        (100, "int32", "device"),
+        (100, "float32", "pinned"),
+        ((10, 10), "float32", "device"),
+    ],
 )
 def test_naming_again_with_another_form_releases_the_old_one(
     tiny: gl.GrainManager, shape: object, dtype: str, memory_type: str
@@ -94,9 +98,7 @@ def test_a_name_taken_by_an_unnamed_allocation_is_refused(tiny: gl.GrainManager)
 
 
 @pytest.mark.parametrize("name", ["a1", "a2", "a7"])
-def test_an_unnamed_allocation_never_takes_a_name_in_use(
-    tiny: gl.GrainManager, name: str
-) -> None:
+def test_an_unnamed_allocation_never_takes_a_name_in_use(tiny: gl.GrainManager, name: str) -> None:
     """The automatic a1, a2, … that repeats a name the user gave: `handles` would hide one."""
     grain = tiny.grain()
     named = grain.allocate(1, name=name)

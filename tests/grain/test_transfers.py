@@ -79,8 +79,16 @@ def test_a_count_alone_starts_at_the_first_element_and_gives_one_dimension(
         lambda a: np.broadcast_to(a[0], (6, a.shape[1])),
     ],
     ids=[
-        "strided", "reversed", "fortran", "transposed", "big-endian", "cast", "cast-strided",
-        "from-int16", "subclass", "broadcast",
+        "strided",
+        "reversed",
+        "fortran",
+        "transposed",
+        "big-endian",
+        "cast",
+        "cast-strided",
+        "from-int16",
+        "subclass",
+        "broadcast",
     ],
 )
 @pytest.mark.parametrize("rows", [8, 900])
@@ -137,9 +145,11 @@ def test_a_scalar_with_an_offset_writes_one_element(tiny: gl.GrainManager) -> No
 def test_every_dtype_keeps_its_bits(tiny: gl.GrainManager, dtype: str) -> None:
     """A dtype code that is taken for its neighbour's."""
     rng = np.random.default_rng(1)
-    data = rng.integers(0, 2, 999).astype(dtype) if dtype == "bool" else (
-        rng.standard_normal(999) * 50
-    ).astype(dtype)
+    data = (
+        rng.integers(0, 2, 999).astype(dtype)
+        if dtype == "bool"
+        else (rng.standard_normal(999) * 50).astype(dtype)
+    )
     x = tiny.grain(dtype=dtype).allocate(999)
     x.write(data)
     assert x.read().result(timeout=LIMIT_S).tobytes() == data.tobytes()

@@ -107,8 +107,9 @@ def test_a_rejected_allocate_does_not_free_the_block_early(
 
 def test_a_block_is_never_seen_unzeroed_by_another_grain(any_lab: gl.GrainManager) -> None:
     """Data that leaks from one grain to the next through the pool."""
-    owners = [any_lab.grain(f"g{k}", placement="shared" if k % 2 else "dedicated")
-              for k in range(4)]
+    owners = [
+        any_lab.grain(f"g{k}", placement="shared" if k % 2 else "dedicated") for k in range(4)
+    ]
 
     def work(number: int) -> None:
         grain = owners[number]

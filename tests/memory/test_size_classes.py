@@ -14,8 +14,17 @@ from tests.grain.engines import LIMIT_S
 
 @pytest.mark.parametrize(
     ("request_bytes", "block"),
-    [(1, 256), (256, 256), (257, 512), (2048, 2048), (2049, 2304), (4096, 4096), (4097, 4608),
-     (1 << 20, 1 << 20), ((1 << 20) + 1, (1 << 20) + (1 << 17))],
+    [
+        (1, 256),
+        (256, 256),
+        (257, 512),
+        (2048, 2048),
+        (2049, 2304),
+        (4096, 4096),
+        (4097, 4608),
+        (1 << 20, 1 << 20),
+        ((1 << 20) + 1, (1 << 20) + (1 << 17)),
+    ],
 )
 def test_classes_by_name(request_bytes: int, block: int) -> None:
     """An edge that falls into the class below: a block smaller than its request."""

@@ -146,9 +146,7 @@ def test_a_cancelled_await_leaves_the_message_alone(tiny: gl.GrainManager) -> No
 
 
 @pytest.mark.parametrize("cancelled_first", [False, True])
-def test_a_loop_that_ended_is_not_written_to(
-    tiny: gl.GrainManager, cancelled_first: bool
-) -> None:
+def test_a_loop_that_ended_is_not_written_to(tiny: gl.GrainManager, cancelled_first: bool) -> None:
     """An answer written to a descriptor that meanwhile belongs to somebody's file."""
     grain = tiny.grain()
     latch = Latch(grain)

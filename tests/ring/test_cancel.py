@@ -29,7 +29,9 @@ def test_queued_work_is_dropped_and_tables_are_not_touched(
     x.write(1).result(timeout=LIMIT_S)
     with lab.quiesced():
         work = [
-            x.write(2), grain.read(x), grain.compute(add, inputs=[x, x], outputs=[x]),
+            x.write(2),
+            grain.read(x),
+            grain.compute(add, inputs=[x, x], outputs=[x]),
             x.write(np.zeros(4)),
         ]
         kept = [grain.ping(), grain.barrier(), y.release()]
@@ -61,6 +63,7 @@ def test_the_running_kernel_ends_and_what_follows_is_dropped(tiny: gl.GrainManag
     """A cancel that waits for the kernel, or that a busy worker never sees."""
     grain = tiny.grain()
     latch = Latch(grain)
+    latch.wait_until_running()
     read = latch._gate.read()
     grain.cancel()
     latch.open()
