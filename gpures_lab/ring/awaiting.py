@@ -87,7 +87,7 @@ _lock = threading.Lock()
 
 
 def awaiting(completion: Completion) -> Generator[Any, None, Any]:
-    """Iterate as ``Completion.__await__`` must: wait on the running loop, then return the result."""
+    """Iterate as ``Completion.__await__`` must: wait on the loop, then return the result."""
     if not completion.done():
         loop = asyncio.get_running_loop()
         # Another task of this thread may wait for what the borrowing one holds back.

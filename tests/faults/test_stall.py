@@ -10,7 +10,9 @@ SETUP = """
 import numpy as np, pytest, sys, threading, time
 import gpures_lab as gl
 lab = gl.GrainManager(device="host", stall_s=0.2, full_wait_s=5.0, ring=gl.RingOptions(slots=4))
-forever = gl.cpp_kernel("forever", "int* z", "__atomic_store_n(z, 1, __ATOMIC_RELEASE); volatile int go = 1; while (go) {}",
+forever = gl.cpp_kernel("forever", "int* z",
+                        "__atomic_store_n(z, 1, __ATOMIC_RELEASE); "
+                        "volatile int go = 1; while (go) {}",
                         checked=False)
 grain, other = lab.grain("g"), lab.grain("other")
 z, y = grain.allocate(4, dtype=np.int32), other.allocate(4)
