@@ -10,12 +10,18 @@ SETUP = """
 import numpy as np, pytest, sys, threading, time
 import gpures_lab as gl
 lab = gl.GrainManager(device="host", stall_s=0.2, full_wait_s=5.0, ring=gl.RingOptions(slots=4))
-forever = gl.cpp_kernel("forever", "int* z", "volatile int go = 1; while (go) {} z[i] = 1;",
+forever = gl.cpp_kernel("forever", "int* z",
+                        "__atomic_store_n(z, 1, __ATOMIC_RELEASE); "
+                        "volatile int go = 1; while (go) {}",
                         checked=False)
 grain, other = lab.grain("g"), lab.grain("other")
 z, y = grain.allocate(4, dtype=np.int32), other.allocate(4)
 y.write(3).result(timeout=30)
+with grain.borrow(z) as started:
+    pass
 stuck = grain.compute(forever, outputs=[z])
+while not started[0]:
+    pass
 behind = y.read()
 """
 

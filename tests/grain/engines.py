@@ -88,6 +88,7 @@ add = "kernels/VectorAdd"
 _wait_for_gate = gl.cpp_kernel(
     "wait_for_gate",
     "const long long* gate, long long* passed",
+    "__atomic_store_n(passed, 2, __ATOMIC_RELEASE);"
     # Bounded, so that a test that fails before it opens the gate still ends.
     "__atomic_store_n(passed, -1LL, __ATOMIC_RELEASE);"
     "for (long long n = 0; n < 4000000000LL && !__atomic_load_n(gate, __ATOMIC_ACQUIRE); ++n) {}"
@@ -105,14 +106,14 @@ class Latch:
         with grain.borrow(self._gate) as view:
             self._word = view  # outlives the borrow, on purpose: nothing else can open the gate
         with grain.borrow(self._passed) as view:
-            self._begun = view  # likewise
+            self._mark = view
         self.done = grain.compute(_wait_for_gate, inputs=[self._gate], outputs=[self._passed])
 
-    def wait_until_it_runs(self) -> None:
-        """Return once the kernel is past its first line."""
+    def wait_until_running(self) -> None:
+        """Return once the kernel itself has said so."""
         limit = time.monotonic() + LIMIT_S
-        while self._begun[0] != -1:
-            assert time.monotonic() < limit, "the kernel never began"
+        while self._mark[0] == 0:
+            assert time.monotonic() < limit, "the kernel never started"
 
     def open(self) -> None:
         """Let the kernel end."""

@@ -63,7 +63,7 @@ def test_the_running_kernel_ends_and_what_follows_is_dropped(tiny: gl.GrainManag
     """A cancel that waits for the kernel, or that a busy worker never sees."""
     grain = tiny.grain()
     latch = Latch(grain)
-    latch.wait_until_it_runs()  # before that, cancel drops it too
+    latch.wait_until_running()
     read = latch._gate.read()
     grain.cancel()
     latch.open()

@@ -113,11 +113,12 @@ def test_a_large_transfer_that_finds_no_room_behind_a_borrow_changes_nothing(
     x = grain.allocate(8 << 20)
     x.write(1).result(timeout=LIMIT_S)
     out = np.full(8 << 20, 9, np.uint8)
+    calls = {
+        "write": lambda: grain.write(x, np.full(8 << 20, 2, np.uint8)),
+        "read": lambda: grain.read(x, out=out),
+    }
     with grain.borrow(x), pytest.raises(gl.RingFull):
-        if op == "write":
-            grain.write(x, np.full(8 << 20, 2, np.uint8))
-        else:
-            grain.read(x, out=out)
+        calls[op]()
     grain.barrier().result(timeout=LIMIT_S)
     got = x.read().result(timeout=LIMIT_S)
     assert (got == 1).all()
