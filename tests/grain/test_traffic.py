@@ -20,7 +20,7 @@ class Twin:
 
     def __init__(self, grain: gl.Grain, seed: int) -> None:
         self.grain = grain
-        self.random = random.Random(seed)  # noqa: S311 - a repeatable walk, no secret
+        self.random = random.Random(seed)
         self.pairs: list[tuple[Any, np.ndarray]] = []
         self.reads: list[tuple[gl.Completion, np.ndarray]] = []
 
@@ -70,7 +70,7 @@ def grains_of(lab: gl.GrainManager, count: int, name: str) -> list[gl.Grain]:
 def test_mixed_traffic_of_several_grains_from_one_thread(any_lab: gl.GrainManager) -> None:
     """A lost, doubled or reordered message, a slot reused too early, a stale block."""
     twins = [Twin(grain, k) for k, grain in enumerate(grains_of(any_lab, 5, "g"))]
-    order = random.Random(5)  # noqa: S311 - a repeatable walk, no secret
+    order = random.Random(5)
     for _ in range(1500):
         order.choice(twins).step()
     for twin in twins:

@@ -32,7 +32,7 @@ def test_victims_are_those_of_an_ordered_dict(
     lab = make_lab("slots4", pool_limit_bytes=limit)
     grain = lab.grain(dtype="uint8")
     lab._engine.record_evictions(True)
-    chance = random.Random(seed)  # noqa: S311 - a repeatable walk, no secret
+    chance = random.Random(seed)
     live: list[tuple[gl.ResidentArray, int, int]] = []
     idle: OrderedDict[int, int] = OrderedDict()  # block → bytes, oldest return first
     used = 0
