@@ -86,7 +86,7 @@ _watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[_Loop
 _lock = threading.Lock()
 
 
-def awaiting(completion: Completion) -> Generator[Any, None, Any]:
+def awaiting(completion: Completion[Any]) -> Generator[Any, None, Any]:
     """Iterate as ``Completion.__await__`` must: wait on the loop, then return the result."""
     if not completion.done():
         loop = asyncio.get_running_loop()

@@ -46,7 +46,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
     what = f"request {completion.request} ({Opcode(state['opcode']).word})"
     grain = completion.grain.key
     fields: dict[str, Any] = {"request": completion.request, "grain": grain, "status": status}
-    kernel = getattr(state["kernel"], "name", None)
+    kernel = state["kernel"]
     match status:
         case Status.KERNEL_FAULT:
             name = signal.Signals(state["value"]).name

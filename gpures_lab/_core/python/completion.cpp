@@ -109,7 +109,7 @@ PyObject* value_of(CompletionObject* self) {
       if (!function) return nullptr;
       PyObject* result = PyObject_CallFunction(
           function, "KKKOO", request.service_ns, request.queue_ns, request.round_trip_ns,
-          reinterpret_cast<KernelObject*>(self->value)->name, self->cache_hit ? Py_True : Py_False);
+          self->value, self->cache_hit ? Py_True : Py_False);
       Py_DECREF(function);
       return result;
     }

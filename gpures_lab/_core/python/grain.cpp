@@ -411,8 +411,9 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
   }
   message.kernel = variant->id;
   if (!post_or_raise(self, message)) return nullptr;
-  return make_completion(self, message.request, Outcome::kCompute, Py_NewRef(kernel_object),
-                         cache_hit);
+  // The name as it was asked for: an alias stays one.
+  PyObject* name = PyUnicode_Check(slots[0]) ? slots[0] : kernel->name;
+  return make_completion(self, message.request, Outcome::kCompute, Py_NewRef(name), cache_hit);
 }
 
 PyObject* write(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {

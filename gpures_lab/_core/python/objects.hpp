@@ -95,7 +95,7 @@ struct CompletionObject {
   PyObject_HEAD
   Request* request;         // one reference
   GrainObject* grain;
-  PyObject* value;          // kValue: the array; kCompute: the kernel
+  PyObject* value;          // kValue: the array; kCompute: the kernel's name
   Outcome outcome;
   bool cache_hit;
   PyObject* weakrefs;

@@ -1,5 +1,5 @@
 // What host and worker both see: slots, pages, completions, control words, tables.
-// A test compares every size and offset with Python (tests/core/test_layout.py).
+// Sizes are asserted here; tests/core/test_layout.py compares the numbers with Python.
 #pragma once
 
 #include "base.hpp"
