@@ -287,10 +287,15 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
   RingHost& ring = request.grain->ring;
   const u64 spin = TickScale::get().from_ns(std::min(options_.spin_ns, limit_ns));
   const u64 since = ticks();
+  constexpr int kLooks = 64;  // between two readings of the clock
   while (ticks() - since < spin) {
-    if (request.answered()) return true;
-    if (ring.has_news(request)) ring.poll();
-    cpu_relax();
+    for (int look = 0; look < kLooks; ++look) {
+      if (request.answered()) return true;
+      if (ring.has_news(request)) {
+        ring.poll();
+        break;
+      }
+    }
   }
   const u64 left = limit_ns - std::min(limit_ns, options_.spin_ns);
   return wait_until(ring, left, [&] { return request.answered(); });
