@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gpures_lab._core import _native
 
-STUB = Path(_native.__file__).with_name("_native.pyi")
+STUB = Path(__file__).parents[2] / "gpures_lab" / "_core" / "_native.pyi"
 PRIVATE_TO_CPYTHON = {"__doc__", "__module__", "__weakref__", "__dict__"}
 
 

@@ -285,18 +285,18 @@ void Engine::fail(Status cause) {
 bool Engine::wait(const Request& request, u64 limit_ns) {
   if (request.answered()) return true;
   RingHost& ring = request.grain->ring;
-  const u64 spin = TickScale::get().from_ns(std::min(options_.spin_ns, limit_ns));
-  const u64 since = ticks();
-  constexpr int kLooks = 64;  // between two readings of the clock
-  while (ticks() - since < spin) {
+  constexpr int kLooks = 64;  // between two readings of the clock, which cost 10 ns each
+  u64 since = 0, spin = 0;
+  do {
     for (int look = 0; look < kLooks; ++look) {
+      if (ring.has_news(request)) ring.poll();
       if (request.answered()) return true;
-      if (ring.has_news(request)) {
-        ring.poll();
-        break;
-      }
     }
-  }
+    if (since == 0) {
+      since = ticks();
+      spin = TickScale::get().from_ns(std::min(options_.spin_ns, limit_ns));
+    }
+  } while (ticks() - since < spin);
   const u64 left = limit_ns - std::min(limit_ns, options_.spin_ns);
   return wait_until(ring, left, [&] { return request.answered(); });
 }

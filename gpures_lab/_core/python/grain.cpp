@@ -285,7 +285,9 @@ bool collect(GrainObject* self, PyObject* sequence, Call& call) {
   }
   for (Py_ssize_t n = 0; good && n < count; ++n) {
     good = check_array(self, items[n]);
-    if (good) call.arrays[call.count++] = reinterpret_cast<ResidentArrayObject*>(items[n]);
+    if (good) {
+      call.arrays[call.count++] = reinterpret_cast<ResidentArrayObject*>(Py_NewRef(items[n]));
+    }
   }
   Py_XDECREF(fast);
   return good;

@@ -133,6 +133,11 @@ void drain_graveyard(Engine& engine);
 
 // Finds or compiles the version of `kernel` for this call.
 struct Call {
+  Call() = default;
+  Call(const Call&) = delete;
+  ~Call() {  // compiling runs Python, which may drop a handle that only a list held
+    for (u32 a = 0; a < count; ++a) Py_DECREF(reinterpret_cast<PyObject*>(arrays[a]));
+  }
   ResidentArrayObject* arrays[kMaxArrays];
   u8 same[kMaxArrays];
   u32 count = 0, inputs = 0;
