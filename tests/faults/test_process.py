@@ -10,7 +10,7 @@ import pytest
 from tests.grain.engines import run_python
 
 SETUP = """
-import os, sys, threading
+import os, signal, sys, threading
 import numpy as np, pytest
 import gpures_lab as gl
 """
@@ -77,8 +77,17 @@ wait = gl.cpp_kernel("wait", "const long long* gate, long long* passed",
 with grain.borrow(gate) as view:
     pass
 running = grain.compute(wait, inputs=[gate], outputs=[passed])
+# The other thread gets the GIL, and sends the signal, only once the wait has given it up: a signal
+# that came earlier would be Python's own, without our words.
+sys.setswitchinterval(1000)
+go = threading.Lock()
+go.acquire()
+def interrupt():
+    go.acquire()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
 try:
-    print("ready", flush=True)
+    go.release()
     running.result(timeout=60)
 except KeyboardInterrupt as interrupt:
     print(interrupt, running.request)
@@ -86,8 +95,7 @@ view[0] = 1
 running.result(timeout=30)
 assert passed.read().result(timeout=30)[0] == 1
 lab.close()
-""",
-        send=signal.SIGINT,
+"""
     )
     said, _, number = out.strip().splitlines()[-1].rpartition(" ")
     assert said == f"request {number} still runs; grain.cancel() drops what is queued"
