@@ -26,10 +26,9 @@ The map, in the order in which a message travels:
 ``grain``           identity, lifecycle, handles, the manager
 ``kernels``         what ``compute`` runs: Python and C++ front ends, the library, compile cache
 ``ring``            messages, completions, programs
-``memory``          the pool
 ``metrics``         counters, histograms, history, exports
 ``drivers``         where memory and ring kernels live: ``host``, ``cuda``
-``_core``           the C++ that both drivers share
+``_core``           the C++ that both drivers share, the pool among it
 ``errors``          every exception, drawn as a tree
 ``options``         what a manager and its rings can be told
 ``environment``     every ``GPURES_*`` variable

@@ -29,7 +29,6 @@ class HostDriver::Env {
   Batch& batch() { return batch_; }
   CallFrame& frame() { return frame_; }
   void beat(RingView& ring) { Words::store_relaxed_sys(ring.control->beat.value, ++beats_); }
-  void guard_name(u64) const {}
 
   int call(const KernelEntry& kernel, CallFrame& frame, i64 begin, i64 end) const {
     const auto code = reinterpret_cast<gpures_kernel>(kernel.code);

@@ -25,7 +25,6 @@ struct DeviceEnv {
   __device__ void beat(RingView& ring) {
     if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++beats);
   }
-  __device__ void guard_name(u64) const {}
   __device__ void idle(const EngineView& engine, RingView& ring, u64 epoch, u64, u64 started,
                        u64 quiet_since) {
     check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);

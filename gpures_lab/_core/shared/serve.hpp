@@ -6,7 +6,7 @@
 // Env is the worker's surroundings: Words (atomics), leader()/thread()/threads()/sync() (the
 // block; one thread with a no-op sync on the host), now() in ticks, frame() and batch() (shared
 // memory of the block), call() (run a kernel slice, return a signal number or 0), beat(),
-// guard_name(), idle() (what a poller does while nothing comes).
+// idle() (what a poller does while nothing comes).
 #pragma once
 
 #include "cancel.hpp"

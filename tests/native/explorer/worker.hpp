@@ -64,7 +64,6 @@ struct Env {
   Batch& batch() { return blocks_memory[worker].batch; }
   CallFrame& frame() { return call_frames[worker]; }
   void beat(RingView&) {}
-  void guard_name(u64) const {}
   // A slice takes a while; the next one must not begin when `stop` was up before this one ended.
   int call(const KernelEntry&, CallFrame& frame, i64 begin, i64) const {
     if (setup.block_threads != 1) return fault_in_one_thread(frame);

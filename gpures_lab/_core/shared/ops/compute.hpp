@@ -45,7 +45,6 @@ struct Compute {
     const Status bound = bind(engine, *kernel, message, words, slot.grain, frame);
     if (bound != Status::kOk) return {bound};
     env.sync();  // no thread may note a fault before the slowest one has cleared it
-    if (kernel->flags & kKernelMayFault) env.guard_name(slot.request);
     return call(env, engine, ring, *kernel, frame, page);
   }
 
