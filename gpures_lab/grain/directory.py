@@ -104,6 +104,7 @@ class GrainManager:
             stall_ns=int(options.stall_s * 1e9),
         )
         self._grains: dict[str, Grain] = {}
+        self._stores: dict[int, _native.GrainBase] = {}  # by ring: they own the programs
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
         self._closed = False
@@ -185,6 +186,14 @@ class GrainManager:
     def grains(self) -> Mapping[str, Grain]:
         """Grains by key, oldest first; a copy."""
         return dict(self._grains)
+
+    def _program_store(self, grain: Grain) -> _native.GrainBase:
+        ring = grain._counts()["ring"]
+        with self._lock:
+            store = self._stores.get(ring)
+            if store is None:
+                store = self._stores[ring] = grain._program_store()
+            return store
 
     # Engine -----------------------------------------------------------------------------------
 
@@ -299,6 +308,9 @@ class GrainManager:
         for grain in self._grains.values():
             grain._named.clear()
             grain._disown()
+        for store in self._stores.values():
+            store._disown()
+        self._stores.clear()
         self._grains.clear()
         return ended
 

@@ -9,6 +9,7 @@ from gpures_lab._core import _native
 from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import normalize_allocation
 from gpures_lab.grain.borrow import Borrow
+from gpures_lab.grain.program import Program
 from gpures_lab.metrics.units import bytes_text, count_text
 
 if TYPE_CHECKING:
@@ -80,6 +81,26 @@ class Grain(_native.GrainBase):
         if stream is not None:
             raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")
         return Borrow(self, handle)
+
+    def record(self) -> Program:
+        """Record a program: ``with grain.record() as step: grain.compute(...)``, then `run` it.
+
+        Calls inside the block are checked and compiled as usual, but not posted.
+
+        Raises
+        ------
+        InvalidOption
+            Inside the block, for what a program cannot hold: `allocate`, `read`, `release`, a
+            write above 4 KiB, a grain of another ring.
+        """
+        return Program(self)
+
+    def _store(self) -> _native.GrainBase:
+        owner = self.manager
+        if owner is None or owner.closed:
+            self.ping()  # raises RingClosed with the cure
+        store: _native.GrainBase = owner._program_store(self)
+        return store
 
     def discard(self) -> None:
         """Release every allocation of the grain. Handles are stale from here on."""

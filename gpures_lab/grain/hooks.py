@@ -13,6 +13,7 @@ from gpures_lab.grain.arguments import (
     wrong_size,
 )
 from gpures_lab.grain.grain import allocate_named
+from gpures_lab.grain.program import not_recordable, other_ring, run_result
 from gpures_lab.grain.result import compute_result
 from gpures_lab.grain.text import array_repr, completion_repr
 from gpures_lab.kernels.calls import (
@@ -64,11 +65,14 @@ __all__ = [
     "no_space",
     "normalize_allocation",
     "not_a_handle",
+    "not_recordable",
+    "other_ring",
     "pack_param",
     "pool_exhausted",
     "refused",
     "released",
     "ring_full",
+    "run_result",
     "timed_out",
     "too_many",
     "too_small",

@@ -44,9 +44,14 @@ def failure(completion: Completion[Any]) -> GpuResError:
     state = completion._state
     status = Status(state["status"])
     what = f"request {completion.request} ({Opcode(state['opcode']).word})"
+    if state["opcode"] == Opcode.RUN_PROGRAM and any(state["fault"]):
+        iteration, step = state["fault"][5:7]
+        what += f": iteration {iteration}, {state['program'].step_text(step)}"
     grain = completion.grain.key
     fields: dict[str, Any] = {"request": completion.request, "grain": grain, "status": status}
     kernel = state["kernel"]
+    if state["program"] is not None:
+        kernel = state["program"].kernel_of(state["fault"][6])
     match status:
         case Status.KERNEL_FAULT:
             name = signal.Signals(state["value"]).name

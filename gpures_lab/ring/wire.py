@@ -17,11 +17,12 @@ class Opcode(IntEnum):
     WRITE = 5
     READ = 6
     COMPUTE = 7
+    RUN_PROGRAM = 8
 
     @property
     def word(self) -> str:
         """As messages to people say it: ``Compute``."""
-        return self.name.capitalize()
+        return self.name.title().replace("_", "")
 
 
 class Status(IntEnum):
@@ -37,6 +38,7 @@ class Status(IntEnum):
     HANDLE_TAKEN = 7
     KERNEL_FAULT = 8
     CANCELLED = 9
+    UNFINISHED = 10
     RING_STALLED = 32
     RING_CLOSED = 33
     DEVICE_LOST = 34

@@ -117,6 +117,14 @@ Grain* Engine::make_grain(bool dedicated) {
   return grains_.back().get();
 }
 
+Grain* Engine::program_owner(u32 ring) {
+  std::lock_guard grains(grains_mutex_);
+  if (program_owners_.empty()) program_owners_.resize(rings_.size());
+  auto& owner = program_owners_[ring];
+  if (!owner) owner = std::make_unique<Grain>(*this, *rings_[ring], kProgramOwner);
+  return owner.get();
+}
+
 u32 Engine::fresh_handle_id() {
   const u32 id = next_handle_id_.fetch_add(1, std::memory_order_relaxed);
   if (id >= kHandleCapacity) throw std::bad_alloc();
@@ -133,6 +141,7 @@ bool Engine::exited_locked() const {
 void Engine::launch_locked() {
   wanted_ = false;
   ++launched_;
+  launched_ns_ = steady_ns();
   launch_rings_ = rings_in_use_;
   expected_out_ += launch_rings_;
   EngineView view = view_;
@@ -236,6 +245,10 @@ void Engine::keep() {
       keeper_wake_.wait_for(lock, kTick);
     }
     if (stop_keeper_) return;
+    // A program reads no clock between its steps. [R12]
+    if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
+      driver_->end_lease(view_, launched_);
+    }
     lock.unlock();
     for (auto& ring : rings_) {
       if (ring->pending() != 0) ring->poll();

@@ -62,6 +62,8 @@ class Engine {
   bool not_started() const { return !running_.load(std::memory_order_acquire); }
   // Null: no free ring for a dedicated grain.
   Grain* make_grain(bool dedicated);
+  // Owns the memory of the programs that run on `ring`; its messages share the ring's order.
+  Grain* program_owner(u32 ring);
 
   // After commit: the worker of `ring` had announced sleep or exit.
   void kick(u32 ring, WakeState found);
@@ -153,6 +155,7 @@ class Engine {
   std::condition_variable keeper_wake_;
   std::thread keeper_;
   u64 launched_ = 0;        // epoch of the newest launch
+  u64 launched_ns_ = 0;     // when
   u64 expected_out_ = 0;
   u32 launch_rings_ = 0;    // rings in the newest launch
   u32 rings_in_use_ = 1;
@@ -165,6 +168,7 @@ class Engine {
 
   std::mutex grains_mutex_;
   std::vector<std::unique_ptr<Grain>> grains_;
+  std::vector<std::unique_ptr<Grain>> program_owners_;  // by ring
 
   std::mutex chunk_mutex_;
   std::vector<u32> free_chunks_;

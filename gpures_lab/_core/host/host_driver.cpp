@@ -30,7 +30,7 @@ class HostDriver::Env {
   CallFrame& frame() { return frame_; }
   void beat(RingView& ring) { Words::store_relaxed_sys(ring.control->beat.value, ++beats_); }
 
-  int call(const KernelEntry& kernel, CallFrame& frame, i64 begin, i64 end) const {
+  int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end) const {
     const auto code = reinterpret_cast<gpures_kernel>(kernel.code);
     const auto run = [&] {
       code(frame.data, frame.sizes, frame.shapes, frame.params, frame.space, begin, end,
@@ -39,6 +39,11 @@ class HostDriver::Env {
     if (kernel.flags & kKernelMayFault) return FaultGuard::run(run);
     run();
     return 0;
+  }
+
+  // Between the steps of a program: no clock, the keeper watches the lease.
+  void look(const EngineView& engine, RingView& ring, u64 epoch, u64, u64) const {
+    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
   }
 
   // Spin briefly, then sleep until a poster, a leaver or the next deadline.
@@ -94,6 +99,10 @@ void HostDriver::Shared::wake(u32 ring) {
   Worker& worker = *workers[ring];
   { std::lock_guard lock(worker.mutex); }  // the sleeper is inside its wait, or has not looked yet
   worker.sleeping.notify_one();
+}
+
+void HostDriver::end_lease(const EngineView& view, u64 epoch) {
+  tell_leave<HostWords>(view, epoch);
 }
 
 void HostDriver::wake(u32 ring) { shared_->wake(ring); }

@@ -23,6 +23,7 @@ class HostDriver final : public Driver {
 
   void launch(const EngineView& view, u64 epoch, u64 expected_out) override;
   void wake(u32 ring) override;
+  void end_lease(const EngineView& view, u64 epoch) override;
   bool shutdown(u64 limit_ns) override;
 
  private:

@@ -8,6 +8,7 @@
 #include "host/clock.hpp"
 #include "host/engine.hpp"
 #include "shared/cancel.hpp"
+#include "shared/ops/program.hpp"
 #include "shared/wake.hpp"
 
 namespace gpures {
@@ -224,7 +225,11 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
 
   const TickScale& scale = TickScale::get();
   const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
-  const u64 service = scale.to_ns(answer.service);
+  // A program's own account covers every launch it took, and does not saturate.
+  const bool program = request.opcode == u16(Opcode::kRunProgram) &&
+                       answer.detail == sizeof(request.fault);
+  const u64 service =
+      scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
   queue_.add(queue);
   service_.add(service);

@@ -39,13 +39,15 @@ namespace {
 
 CompletionObject* as(PyObject* self) { return reinterpret_cast<CompletionObject*>(self); }
 
-// A Read's array must outlive the request, which still writes to it.
+// A Read's array must outlive the request, which still writes to it; so must a run's program, whose
+// memory and handles are read.
 void dealloc(PyObject* object) {
   CompletionObject* self = as(object);
   if (self->weakrefs) PyObject_ClearWeakRefs(object);
   Engine& engine = *self->grain->engine;
   if (!engine.forked()) {
-    if (self->outcome == Outcome::kValue && self->value && !self->request->answered()) {
+    const bool needed = self->outcome == Outcome::kValue || self->outcome == Outcome::kRun;
+    if (needed && self->value && !self->request->answered()) {
       self->request->keep = self->value;
       self->value = nullptr;
     }
@@ -104,6 +106,15 @@ PyObject* value_of(CompletionObject* self) {
   switch (self->outcome) {
     case Outcome::kNone: break;
     case Outcome::kValue: return Py_NewRef(self->value);
+    case Outcome::kRun: {
+      PyObject* function = hook("run_result");
+      if (!function) return nullptr;
+      PyObject* result = PyObject_CallFunction(
+          function, "OKKKK", self->value, request.value, request.service_ns, request.queue_ns,
+          request.round_trip_ns);
+      Py_DECREF(function);
+      return result;
+    }
     case Outcome::kCompute: {
       PyObject* function = hook("compute_result");
       if (!function) return nullptr;
@@ -206,7 +217,7 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
   PyObject* fault = PyTuple_New(8);
   if (!fault) return nullptr;
   for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
-  return Py_BuildValue("{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:O,s:N}", "answered",
+  return Py_BuildValue("{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:O,s:O,s:N}", "answered",
                        answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
                        answered ? int(request.status) : -1, "value", answered ? request.value : 0,
                        "queue_ns", answered ? request.queue_ns : 0, "service_ns",
@@ -215,6 +226,8 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
                        as(object)->outcome == Outcome::kCompute && as(object)->value
                            ? as(object)->value
                            : Py_None,
+                       "program",
+                       as(object)->outcome == Outcome::kRun ? as(object)->value : Py_None,
                        "fault", fault);
 }
 
@@ -231,7 +244,8 @@ PyMethodDef methods[] = {
      METH_FASTCALL | METH_KEYWORDS,
      "result($self, timeout=None)\n--\n\n"
      "Wait for the answer and return it; `timeout` in seconds.\n\n"
-     "Returns None (write, release, ping, barrier), the ndarray (read) or a ComputeResult.\n"
+     "Returns None (write, release, ping, barrier), the ndarray (read), a ComputeResult or a\n"
+     "RunResult.\n"
      "Raises the message's error, or TimeoutError (the request stays live). Callable many times,\n"
      "from any thread. Ctrl-C ends the wait, not the work."},
     {"exception", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(exception)),

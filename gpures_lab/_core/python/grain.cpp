@@ -70,6 +70,7 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
 }
 
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
+  if (is_recording()) [[unlikely]] return refuse_to_record("allocate");
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
   drain_graveyard(engine);
@@ -412,6 +413,14 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
     message.page_bytes = used * u32(sizeof(u64));
   }
   message.kernel = variant->id;
+  if (is_recording()) [[unlikely]] {
+    PyObject* bound = params_of(kernel, call, *variant, slots[3]);
+    if (!bound || !record_step(self, message, call.arrays, call.count, &entry, kernel->name,
+                                bound)) {
+      return nullptr;
+    }
+    Py_RETURN_NONE;
+  }
   if (!post_or_raise(self, message)) return nullptr;
   // The name as it was asked for: an alias stays one.
   PyObject* name = PyUnicode_Check(slots[0]) ? slots[0] : kernel->name;
@@ -446,6 +455,10 @@ PyObject* small_message(PyObject* object, Opcode opcode) {
   if (!check_open(self)) return nullptr;
   Outgoing message;
   message.slot.opcode = u16(opcode);
+  if (is_recording()) [[unlikely]] {
+    if (!record_step(self, message, nullptr, 0, nullptr, nullptr, nullptr)) return nullptr;
+    Py_RETURN_NONE;
+  }
   if (!post_or_raise(self, message)) return nullptr;
   return make_completion(self, message.request, Outcome::kNone, nullptr);
 }
@@ -588,6 +601,10 @@ PyMethodDef methods[] = {
     {"_unhold", unhold, METH_NOARGS, nullptr},
     {"_counts", counts, METH_NOARGS, nullptr},
     {"_disown", disown, METH_NOARGS, nullptr},
+    {"_begin_record", grain_begin_record, METH_O, nullptr},
+    {"_end_record", grain_end_record, METH_NOARGS, nullptr},
+    {"_program_store", grain_program_store, METH_NOARGS, nullptr},
+    {"_run_program", grain_run_program, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef getset[] = {
     {"key", get_key, nullptr, "The grain's identity.", nullptr},
@@ -609,6 +626,10 @@ PyType_Spec spec = {"gpures_lab._core._native.GrainBase", sizeof(GrainObject), 0
 }  // namespace
 
 PyObject* grain_release(GrainObject* grain, ResidentArrayObject* array) {
+  if (is_recording()) [[unlikely]] {
+    refuse_to_record("release");
+    return nullptr;
+  }
   Outgoing message;
   fill_release(array, message);
   // Dead from here on: waiting for room lets other threads in, and the second Release of a block

@@ -169,6 +169,29 @@ static const Scalars* scalars_of(KernelObject* kernel, const Call& call) {
   return &kernel->scalars->back();
 }
 
+PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
+                    PyObject* params) {
+  const Scalars* scalars = scalars_of(kernel, call);
+  if (!scalars) return nullptr;
+  const Py_ssize_t count = PyTuple_GET_SIZE(scalars->names);
+  PyObject* result = PyTuple_New(count);
+  long word = 0;
+  for (Py_ssize_t p = 0; result && p < count; ++p) {
+    PyObject* name = PyTuple_GET_ITEM(scalars->names, p);
+    PyObject* value = params && params != Py_None ? PyDict_GetItemWithError(params, name) : nullptr;
+    if (!value) value = PyDict_GetItemWithError(scalars->defaults, name);
+    const u8 pack = variant.packs[size_t(p)];
+    PyObject* item = value ? Py_BuildValue("OliO", name, word, int(pack), value) : nullptr;
+    if (!item) {
+      Py_CLEAR(result);
+      break;
+    }
+    PyTuple_SET_ITEM(result, p, item);
+    word += long(code_words(pack ? u8(kScalar + pack - 1) : param_code(value)));
+  }
+  return result;
+}
+
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit) {
   static thread_local std::vector<u8> key;

@@ -89,13 +89,13 @@ struct KernelObject {
   PyObject* weakrefs;
 };
 
-enum class Outcome : u8 { kNone, kValue, kCompute };
+enum class Outcome : u8 { kNone, kValue, kCompute, kRun };
 
 struct CompletionObject {
   PyObject_HEAD
   Request* request;         // one reference
   GrainObject* grain;
-  PyObject* value;          // kValue: the array; kCompute: the kernel's name
+  PyObject* value;          // kValue: the array; kCompute: the kernel's name; kRun: program
   Outcome outcome;
   bool cache_hit;
   PyObject* weakrefs;
@@ -148,7 +148,23 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit);
 std::vector<u64> kernel_counts();  // versions, hits, misses
 PyObject* kernels_used();
+// (name, first word, pack code or 0, value) of each parameter of this call.
+PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
+                    PyObject* params);
 KernelObject* kernel_of(PyObject* object);  // borrowed; null with UnknownKernel set
+
+// While this thread records a program, messages of its ring go into a list (record.cpp).
+bool is_recording();
+// Appends the message. False: an exception is set. Steals `params` (may be null).
+bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObject* const* arrays,
+                 u32 count, const KernelEntry* kernel, PyObject* name, PyObject* params);
+// For what a program cannot hold: raises, and returns false.
+bool refuse_to_record(const char* what);
+// Methods of GrainBase.
+PyObject* grain_begin_record(PyObject* object, PyObject* steps);
+PyObject* grain_end_record(PyObject* object, PyObject*);
+PyObject* grain_program_store(PyObject* object, PyObject*);
+PyObject* grain_run_program(PyObject* object, PyObject* args);
 
 // Element range of a transfer, and its messages.
 PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* data,

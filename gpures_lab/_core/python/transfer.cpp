@@ -174,7 +174,16 @@ PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* 
     payload = {array->handle, u64(offset) * item, bytes, fill ? u32(kFill) : u32(kPage), 0, item};
     message.page = PyArray_DATA(source);
     message.page_bytes = u32(fill ? item : bytes);
+    if (is_recording()) [[unlikely]] {
+      const bool recorded = record_step(grain, message, &array, 1, nullptr, nullptr, nullptr);
+      Py_DECREF(source);
+      if (!recorded) return nullptr;
+      Py_RETURN_NONE;
+    }
     request = post_or_raise(grain, message) ? message.request : nullptr;
+  } else if (is_recording()) {
+    refuse_to_record("write");
+    request = nullptr;
   } else {
     request = transfer_in_chunks(grain, Opcode::kWrite, array, u64(offset) * item, bytes,
                                  static_cast<const u8*>(PyArray_DATA(source)), nullptr, nullptr);
@@ -186,6 +195,10 @@ PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* 
 
 PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* count_object,
                      PyObject* offset_object, PyObject* out) {
+  if (is_recording()) [[unlikely]] {
+    refuse_to_record("read");
+    return nullptr;
+  }
   i64 offset = 0, count = -1;
   const bool ranged = (count_object && count_object != Py_None) ||
                       (offset_object && offset_object != Py_None);

@@ -9,7 +9,7 @@ namespace gpures {
 
 GPURES_HD bool can_cancel(u16 opcode) {
   return opcode == u16(Opcode::kWrite) || opcode == u16(Opcode::kRead) ||
-         opcode == u16(Opcode::kCompute);
+         opcode == u16(Opcode::kCompute) || opcode == u16(Opcode::kRunProgram);
 }
 
 // Host. An entry changes in three ordered steps, 0 first, so that a worker that reads across a

@@ -14,8 +14,9 @@ enum class Opcode : u16 {
   kWrite = 5,
   kRead = 6,
   kCompute = 7,
+  kRunProgram = 8,
 };
-inline constexpr u16 kOpcodeEnd = 8;  // first unused; program and grain-to-grain opcodes follow
+inline constexpr u16 kOpcodeEnd = 9;  // first unused; grain-to-grain opcodes follow
 
 // One completion status each; the host turns it into one exception (ring/failures.py).
 enum class Status : u16 {
@@ -29,6 +30,7 @@ enum class Status : u16 {
   kHandleTaken = 7,    // Allocate named a live handle
   kKernelFault = 8,    // signal caught under the guard; value = signal number
   kCancelled = 9,
+  kUnfinished = 10,    // never published: a program left with the launch, the next one goes on
   // Host-side answers: the worker never writes these.
   kRingStalled = 32,
   kRingClosed = 33,
@@ -82,11 +84,49 @@ struct ComputeMessage {
   u64 n;         // space[0]
   u64 words[3];
 };
+// RunProgram: replays the program that lies in an allocation of kProgramOwner. The page holds the
+// late-bound words of this run.
+struct RunProgramMessage {
+  u64 program;
+  u64 repeat;   // most iterations
+  u64 until;    // handle of a scalar that ends the run when it is not zero; 0 = none
+  u64 every;    // iterations between two looks at it
+  u32 item;     // its bytes: 1, 2, 4 or 8; kUntilFloat: -0.0 is zero too
+  u32 late;     // words in the page
+};
+inline constexpr u32 kUntilFloat = 256;
 inline constexpr u32 kInlineWords = 3;
 inline constexpr u32 kPageWords = kPageBytes / 8;
 static_assert(sizeof(AllocateMessage) <= kInlineBytes);
 static_assert(sizeof(TransferMessage) == kInlineBytes);
 static_assert(sizeof(ComputeMessage) == kInlineBytes);
+static_assert(sizeof(RunProgramMessage) == kInlineBytes);
+
+// A program in memory: header, steps, late records, text, then what the worker writes when a run
+// starts: bound steps and their words. Only ordinary Writes of kProgramOwner put it there.
+//
+// A step is a Slot whose `sequence` and `request` say where its page would begin in the text, and
+// how many words it has.
+inline constexpr u32 kProgramOwner = 0xffffffff;  // no grain has this index
+struct ProgramHeader {
+  u64 steps;
+  u64 late;         // records: step (32 bits), word of its parameters (16), of the page (16)
+  u64 text_words;
+  u64 bound_words;
+  // Worker-written: the run under way.
+  u64 position;     // position + 1 of its message, 0 = none
+  u64 iteration;
+  u64 step;
+  u64 service;      // ticks of the launches before this one
+};
+static_assert(sizeof(ProgramHeader) == 64);
+struct BoundStep {  // worker-written: handles looked up, checked
+  u64 kernel;       // Compute: a KernelEntry*
+  u64 words;        // Compute: data, sizes, shapes, params, space. Write: where it goes
+  u64 shapes;       // Compute: how many shape words. Write: bytes
+  u64 reserved;
+};
+static_assert(sizeof(BoundStep) == 32);
 
 // [R9] exactly one a message; the worker's own clock, in ticks of that clock.
 struct alignas(32) CompletionEntry {

@@ -30,7 +30,13 @@ struct DeviceEnv {
     check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
   }
   // Generated per image: a switch over kernel ids.
-  __device__ int call(const KernelEntry& kernel, CallFrame& frame, i64 begin, i64 end);
+  __device__ int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end);
+  // Between the steps of a program: three loads across the bus, so only now and then.
+  __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
+    if (step % 64 != 0) return;
+    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+    if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
+  }
 };
 
 }  // namespace gpures
@@ -39,8 +45,8 @@ struct DeviceEnv {
 #define GPURES_DISPATCH return 0;
 #endif
 
-__device__ int gpures::DeviceEnv::call(const KernelEntry& kernel, CallFrame& frame, i64 begin,
-                                       i64 end) {
+__device__ int gpures::DeviceEnv::call(const KernelEntry& kernel, const Arguments& frame,
+                                       i64 begin, i64 end) {
   GPURES_DISPATCH
 }
 

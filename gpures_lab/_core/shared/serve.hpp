@@ -13,6 +13,7 @@
 #include "leave.hpp"
 #include "ops/allocate.hpp"
 #include "ops/compute.hpp"
+#include "ops/program.hpp"
 #include "ops/release.hpp"
 #include "ops/transfer.hpp"
 #include "ring.hpp"
@@ -27,7 +28,7 @@ struct Batch {  // what the poller hands to its block
 
 template <class Env>
 GPURES_HD Answer execute(Env& env, const EngineView& engine, RingView& ring, const Slot& message,
-                         u8* page) {
+                         u8* page, const Turn& turn) {
   switch (Opcode(message.opcode)) {
     case Opcode::kNoop:
     case Opcode::kBarrier:  // FIFO does the rest
@@ -37,6 +38,7 @@ GPURES_HD Answer execute(Env& env, const EngineView& engine, RingView& ring, con
     case Write::kOpcode: return Write::run(env, engine, ring, message, page);
     case Read::kOpcode: return Read::run(env, engine, ring, message, page);
     case Compute::kOpcode: return Compute::run(env, engine, ring, message, page);
+    case RunProgram::kOpcode: return RunProgram::run(env, engine, ring, message, page, turn);
   }
   return {Status::kBadMessage};
 }
@@ -58,6 +60,7 @@ GPURES_HD u32 take(const RingView& ring, u64 head, Slot* messages) {
 
 // Completions of expensive or slow messages must not keep earlier ones waiting.
 GPURES_HD bool runs_long(const EngineView& engine, const Slot& message) {
+  if (message.opcode == u16(Opcode::kRunProgram)) return true;
   if (message.opcode != u16(Opcode::kCompute)) return false;
   const auto& compute = payload_of<ComputeMessage>(message);
   if (compute.n > 16384 || compute.indices != 1) return true;
@@ -108,8 +111,14 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
       }
       const Answer answer = is_cancelled(*ring.state, message, position)
                                 ? Answer{Status::kCancelled}
-                                : execute(env, engine, ring, message, page);
+                                : execute(env, engine, ring, message, page,
+                                          Turn{position, epoch, started, taken});
       env.sync();
+      if (answer.status == Status::kUnfinished) {  // its message stays: the next launch goes on
+        if (env.leader()) batch.leave = true;
+        env.sync();
+        break;
+      }
       const u64 done = env.now();
       if (env.leader()) {
         const u64 service = done - taken;

@@ -65,7 +65,7 @@ struct Env {
   CallFrame& frame() { return call_frames[worker]; }
   void beat(RingView&) {}
   // A slice takes a while; the next one must not begin when `stop` was up before this one ended.
-  int call(const KernelEntry&, CallFrame& frame, i64 begin, i64) const {
+  int call(const KernelEntry&, const Arguments& frame, i64 begin, i64) const {
     if (setup.block_threads != 1) return fault_in_one_thread(frame);
     u64& was_up = world.host.stop_was_up[ring()];
     if (begin > 0 && was_up != 0) machine.fail("another slice although stop was up");
@@ -76,10 +76,15 @@ struct Env {
   }
 
   // Only the last thread's index is out of bounds: the block's answer must say so all the same.
-  int fault_in_one_thread(CallFrame& frame) const {
+  int fault_in_one_thread(const Arguments& frame) const {
     machine.block_until([] { return true; });
     if (thread_index == setup.block_threads - 1) frame.fault[0] = 1;
     return 0;
+  }
+
+  void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64) {
+    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+    if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
   }
 
   void idle(const EngineView& engine, RingView& ring, u64 epoch, u64 head, u64 started,

@@ -9,7 +9,17 @@
 
 namespace gpures {
 
-// One call's arguments, as the kernel ABI wants them. In the block's shared memory on the device.
+// One call's arguments, as the kernel ABI wants them: in the CallFrame, or bound in a program.
+struct Arguments {
+  void** data;
+  i64* sizes;
+  i64* shapes;
+  u64* params;
+  i64* space;
+  i64* fault;
+};
+
+// Room for one call's arguments. In the block's shared memory on the device.
 struct CallFrame {
   void* data[kMaxArrays];
   i64 sizes[kMaxArrays];
@@ -18,6 +28,8 @@ struct CallFrame {
   i64 space[kMaxIndices];
   i64 fault[kFaultWords];
   u64 stop;
+
+  GPURES_HD Arguments arguments() { return {data, sizes, shapes, params, space, fault}; }
 };
 
 struct Compute {
@@ -29,29 +41,47 @@ struct Compute {
   GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring,
                               const Slot& slot, u8* page) {
     const auto& message = payload_of<ComputeMessage>(slot);
-    if (message.kernel >= engine.kernel_capacity) return {Status::kUnknownKernel};
-    const KernelEntry* kernel = engine.kernels[message.kernel];
-    if (kernel == nullptr) return {Status::kUnknownKernel};
+    const KernelEntry* kernel;
+    const u64* words;
+    const Status known = find(engine, message, reinterpret_cast<const u64*>(page), kPageWords,
+                              kernel, words);
+    if (known != Status::kOk) return {known};
+    const Arguments arguments = env.frame().arguments();
+    const Status bound = bind(engine, *kernel, message, words, slot.grain, arguments);
+    if (bound != Status::kOk) return {bound};
+    for (int w = 0; w < kFaultWords; ++w) arguments.fault[w] = 0;
+    env.sync();  // no thread may note a fault before the slowest one has cleared it
+    return call(env, engine, ring, *kernel, arguments, page);
+  }
+
+  // The kernel, and the message's argument words: in the message, or `page_words` in its page.
+  GPURES_HD static Status find(const EngineView& engine, const ComputeMessage& message,
+                               const u64* page, u64 page_words, const KernelEntry*& kernel,
+                               const u64*& words) {
+    if (message.kernel >= engine.kernel_capacity) return Status::kUnknownKernel;
+    kernel = engine.kernels[message.kernel];
+    if (kernel == nullptr) return Status::kUnknownKernel;
     if (message.arrays != kernel->arrays || message.param_words != kernel->param_words ||
         message.indices != kernel->indices) {
-      return {Status::kBadMessage};
+      return Status::kBadMessage;
     }
     const u32 count = u32(kernel->indices) - 1 + kernel->arrays + kernel->param_words +
                       kernel->shape_words;
-    if (count > (message.in_page ? kPageWords : kInlineWords)) return {Status::kBadMessage};
-    const u64* words = message.in_page ? reinterpret_cast<const u64*>(page) : message.words;
-
-    CallFrame& frame = env.frame();
-    const Status bound = bind(engine, *kernel, message, words, slot.grain, frame);
-    if (bound != Status::kOk) return {bound};
-    env.sync();  // no thread may note a fault before the slowest one has cleared it
-    return call(env, engine, ring, *kernel, frame, page);
+    if (count > (message.in_page ? page_words : kInlineWords)) return Status::kBadMessage;
+    words = message.in_page ? page : message.words;
+    return Status::kOk;
   }
 
- private:
+  // Shape words that bind() writes: one for each array of less than two dimensions.
+  GPURES_HD static u32 shape_count(const KernelEntry& kernel) {
+    u32 count = kernel.shape_words;
+    for (u32 a = 0; a < kernel.arrays; ++a) count += kernel.array[a].ndim < 2;
+    return count;
+  }
+
   GPURES_HD static Status bind(const EngineView& engine, const KernelEntry& kernel,
                                const ComputeMessage& message, const u64* words, u32 grain,
-                               CallFrame& frame) {
+                               const Arguments& frame) {
     frame.space[0] = i64(message.n);
     for (u32 d = 1; d < kernel.indices; ++d) frame.space[d] = i64(*words++);
     i64 total = 1;
@@ -90,7 +120,6 @@ struct Compute {
       frame.data[a] = reinterpret_cast<void*>(found.entry->base);
       frame.sizes[a] = size;
     }
-    for (int w = 0; w < kFaultWords; ++w) frame.fault[w] = 0;
     return Status::kOk;
   }
 
@@ -102,7 +131,7 @@ struct Compute {
 
   template <class Env>
   GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
-                               const KernelEntry& kernel, CallFrame& frame, u8* page) {
+                               const KernelEntry& kernel, const Arguments& frame, u8* page) {
     const i64 outer = frame.space[0];
     i64 inner = 1;
     for (u32 d = 1; d < kernel.indices; ++d) inner *= frame.space[d];
@@ -120,9 +149,9 @@ struct Compute {
       if (begin < outer) {
         env.beat(ring);
         // One thread asks, so that the block ends together or goes on together.
-        if (env.leader()) frame.stop = must_stop<typename Env::Words>(engine, ring);
+        if (env.leader()) env.frame().stop = must_stop<typename Env::Words>(engine, ring);
         env.sync();
-        const bool stop = frame.stop != 0;
+        const bool stop = env.frame().stop != 0;
         env.sync();
         if (stop) return {Status::kCancelled};
       }
