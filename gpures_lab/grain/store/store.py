@@ -153,8 +153,8 @@ class StateStore:
         try:
             for name, array in arrays.items():
                 blob = encode(name, array)
-                digest = digest_of(blob)
-                self._lease(writer, digest, len(blob))
+                digest = blob.digest()
+                self._lease(writer, digest, blob.nbytes)
                 with explained(self._blobs_place):
                     self._blobs.write(digest, blob)
                 memory_type = (memory_types or {}).get(name, "device")

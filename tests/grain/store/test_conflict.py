@@ -41,7 +41,7 @@ def test_a_writer_overtaken_between_blobs_and_manifest_loses(
     one, two = make_store(), make_store()
     write = blobs.BlobStore.write
 
-    def overtaken(self: blobs.BlobStore, digest: str, blob: bytes) -> None:
+    def overtaken(self: blobs.BlobStore, digest: str, blob: blobs.Blob) -> None:
         monkeypatch.undo()
         two.save("g", {"x": np.ones(3)}, expected_etag=0)
         write(self, digest, blob)
@@ -77,7 +77,7 @@ def test_prune_between_blob_and_manifest_keeps_the_blob(
     one, two = make_store(), make_store()
     write = blobs.BlobStore.write
 
-    def then_prune(self: blobs.BlobStore, digest: str, blob: bytes) -> None:
+    def then_prune(self: blobs.BlobStore, digest: str, blob: blobs.Blob) -> None:
         write(self, digest, blob)
         assert two.prune().blobs == 0
 
@@ -95,7 +95,7 @@ def test_prune_keeps_a_dead_blob_that_a_save_is_about_to_use_again(
     one.save("g", {}, expected_etag=1)
     write = blobs.BlobStore.write
 
-    def pruned_before_and_after(self: blobs.BlobStore, digest: str, blob: bytes) -> None:
+    def pruned_before_and_after(self: blobs.BlobStore, digest: str, blob: blobs.Blob) -> None:
         assert two.prune().blobs == 0
         write(self, digest, blob)
         assert two.prune().blobs == 0
@@ -139,7 +139,7 @@ def test_a_lease_that_ran_out_is_no_commit(
     one, two = make_store(), make_store()
     write = blobs.BlobStore.write
 
-    def slow(self: blobs.BlobStore, digest: str, blob: bytes) -> None:
+    def slow(self: blobs.BlobStore, digest: str, blob: blobs.Blob) -> None:
         write(self, digest, blob)
         assert two.prune().blobs == 1
 

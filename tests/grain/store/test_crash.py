@@ -45,9 +45,10 @@ def test_killed_at_any_point_leaves_n_or_n_plus_one(
         )
         try:
             assert child.stdout is not None
-            announced = int(child.stdout.readline())  # it runs; let it save for a random while
+            for _ in range(draw.randint(2, 4)):  # at least one save is whole
+                announced = int(child.stdout.readline())
             try:
-                child.wait(draw.uniform(0, 0.1))
+                child.wait(draw.uniform(0, 0.03))
             except subprocess.TimeoutExpired:
                 pass
             else:
@@ -67,4 +68,4 @@ def test_killed_at_any_point_leaves_n_or_n_plus_one(
                 np.testing.assert_array_equal(arrays[name], np.full(50_000, etag * 10 + i))
     final = store.latest("g")
     assert final is not None
-    assert final.etag > KILLS  # the children got somewhere
+    assert final.etag >= KILLS  # the children got somewhere

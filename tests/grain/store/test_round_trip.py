@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -140,3 +141,19 @@ def test_no_checkpoint_says_so(store: StateStore) -> None:
     assert store.latest("g") is None
     with pytest.raises(StateConflict, match="'g' has no checkpoint"):
         store.load("g")
+
+
+def test_others_can_read_the_blobs(store: StateStore, tmp_path: Path) -> None:
+    """Would catch: a header that only our own reader understands, a name that is no digest."""
+    from safetensors import safe_open
+    from safetensors.numpy import load_file
+
+    for dtype in DTYPES:
+        array = np.arange(6).reshape(2, 3).astype(dtype)
+        digest = store.save("g", {"x": array}, expected_etag=None).arrays[0].digest
+        (path,) = tmp_path.rglob(f"{digest}.safetensors")
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == digest
+        plain = array.view(array.real.dtype).reshape(2, 3, 2) if array.dtype.kind == "c" else array
+        np.testing.assert_array_equal(load_file(path)["data"], plain)
+        with safe_open(path, "numpy") as opened:
+            assert opened.metadata() == {"dtype": dtype}
