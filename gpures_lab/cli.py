@@ -1,4 +1,4 @@
-"""The ``gpures-lab`` command: ``status``, ``demo``, ``tutorials``.
+"""The ``gpures-lab`` command: ``status``, ``storage``, ``demo``, ``tutorials``.
 
 Exit codes: 0 all well · 1 it ran and the answer is bad (a cell failed, the native module is
 missing) · 2 it could not run (bad arguments, a missing extra, files in the way).
@@ -7,6 +7,8 @@ missing) · 2 it could not run (bad arguments, a missing extra, files in the way
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import datetime as dt
 import json
 import os
 import re
@@ -85,6 +87,16 @@ def _parser() -> argparse.ArgumentParser:
         "  gpures-lab status\n  gpures-lab status --json",
     )
     status.add_argument("--json", action="store_true", help="print one JSON object")
+    storage = add(
+        "storage",
+        _storage,
+        "list the checkpoints and the room they take",
+        "  gpures-lab storage\n  gpures-lab storage --prune\n  gpures-lab storage --json",
+    )
+    storage.add_argument(
+        "--prune", action="store_true", help="remove contents that no checkpoint needs"
+    )
+    storage.add_argument("--json", action="store_true", help="print one JSON object")
     add(
         "demo",
         _demo,
@@ -108,6 +120,51 @@ def _status(options: argparse.Namespace) -> int:
     found = status()
     print(json.dumps(found.to_json(), indent=2) if options.json else repr(found))
     return OK if found.usable else BAD_ANSWER
+
+
+def _storage(options: argparse.Namespace) -> int:
+    from gpures_lab.errors import CheckpointCorrupt, GpuResError
+    from gpures_lab.grain.store import StateStore
+
+    try:
+        with StateStore() as store:
+            pruned = store.prune() if options.prune else None
+            manifests, usage = store.list(), store.usage()
+    except CheckpointCorrupt as error:
+        print(f"gpures-lab: {error}", file=sys.stderr)
+        return BAD_ANSWER
+    except GpuResError as error:
+        raise CannotRun(str(error)) from error
+    if options.json:
+        found = {
+            "checkpoints": [
+                {
+                    "key": one.key,
+                    "etag": one.etag,
+                    "saved_at": one.saved_at,
+                    "arrays": len(one.arrays),
+                    "nbytes": one.nbytes,
+                }
+                for one in manifests
+            ],
+            "usage": dataclasses.asdict(usage),
+            "pruned": dataclasses.asdict(pruned) if pruned else None,
+        }
+        print(json.dumps(found, indent=2))
+        return OK
+    for one in manifests:
+        saved_at = dt.datetime.fromtimestamp(one.saved_at, dt.UTC)
+        print(
+            f"{one.key!r}  checkpoint {one.etag} of {saved_at:%Y-%m-%d %H:%M} UTC, "
+            f"{len(one.arrays)} arrays, {one.nbytes:,} bytes"
+        )
+    if pruned:
+        print(f"removed {pruned.blobs} blobs, {pruned.nbytes:,} bytes")
+    print(
+        f"{len(manifests)} checkpoints; {usage.blobs} blobs take {usage.nbytes:,} of "
+        f"{usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
+    )
+    return OK
 
 
 def _demo(_options: argparse.Namespace) -> int:

@@ -1,0 +1,18 @@
+"""Checkpoints: contents as content-addressed blobs, manifests in a database.
+
+=================  ======================================================================
+``store.py``       `StateStore`: save, load, list, prune
+``manifest.py``    what a checkpoint says about its grain, and its form as text
+``blobs.py``       arrays as safetensors files, named by the digest of their bytes
+``database.py``    tables, schema version, migrations, transactions
+``places.py``      where both lie unless a URL says otherwise; private files
+``failures.py``    what went wrong below, as one of our exceptions with a cure
+=================  ======================================================================
+"""
+
+from __future__ import annotations
+
+from gpures_lab.grain.store.manifest import ArrayRecord, Json, Manifest
+from gpures_lab.grain.store.store import Pruned, StateStore, Usage
+
+__all__ = ["ArrayRecord", "Json", "Manifest", "Pruned", "StateStore", "Usage"]

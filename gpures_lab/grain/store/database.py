@@ -1,0 +1,148 @@
+"""Tables, schema version, migrations, transactions.
+
+Every transaction that writes first takes one row (`_TURN`), so writers stand in a queue on every
+database: a prune sees a checkpoint's leases, or the checkpoint sees what the prune removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.pool import NullPool
+
+from gpures_lab.errors import InvalidOption, StateConflict
+from gpures_lab.grain.store.places import private_file
+
+__all__ = ["SCHEMA_VERSION", "Database", "grains", "leases", "uses"]
+
+LOCK_WAIT_S: Final = 30.0
+
+_metadata: Final = sa.MetaData()
+_TURN: Final = sa.Table(
+    "gpures_store",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("turn", sa.BigInteger, nullable=False),
+)
+grains: Final = sa.Table(
+    "gpures_grains",
+    _metadata,
+    sa.Column("key_id", sa.String(64), primary_key=True),
+    sa.Column("etag", sa.BigInteger, nullable=False),
+    sa.Column("manifest", sa.Text(2**30), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+)
+"""One row a grain: its manifest."""
+uses: Final = sa.Table(
+    "gpures_uses",
+    _metadata,
+    sa.Column("key_id", sa.String(64), primary_key=True),
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("nbytes", sa.BigInteger, nullable=False),
+)
+"""Which blobs a manifest needs."""
+leases: Final = sa.Table(
+    "gpures_leases",
+    _metadata,
+    sa.Column("writer", sa.String(32), primary_key=True),
+    sa.Column("digest", sa.String(64), primary_key=True),
+    sa.Column("nbytes", sa.BigInteger, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+)
+"""Blobs that a checkpoint under way will need, and until when they are kept for it."""
+
+
+def _create(connection: sa.Connection) -> None:
+    _metadata.create_all(connection)
+    connection.execute(_TURN.insert().values(id=1, version=0, turn=0))
+
+
+MIGRATIONS: list[Callable[[sa.Connection], None]] = [_create]
+"""Step n brings a database from version n to n + 1."""
+SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+
+class Database:
+    """A database at the newest schema version; connections last for one transaction."""
+
+    def __init__(self, url: str) -> None:
+        parsed = sa.make_url(url)
+        self.name = parsed.render_as_string(hide_password=True)
+        self._sqlite = parsed.get_backend_name() == "sqlite"
+        if self._sqlite:
+            path = parsed.database
+            if not path or path == ":memory:" or path.startswith("file:"):
+                raise InvalidOption(
+                    f"state_url={self.name!r} names no file; use sqlite:///folder/state.sqlite",
+                    name="state_url",
+                    value=self.name,
+                )
+            private_file(Path(path))
+        self._engine = sa.create_engine(parsed, poolclass=NullPool)
+        if self._sqlite:
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        self._migrate()
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One view of the database, whatever others write meanwhile."""
+        with self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """All of the block or nothing; no other writer runs meanwhile."""
+        with self._writing() as connection, connection.begin():
+            changed = connection.execute(_TURN.update().values(turn=_TURN.c.turn + 1))
+            if changed.rowcount != 1:
+                raise StateConflict(
+                    f"the database {self.name} was replaced while in use; open it again",
+                    place=self.name,
+                )
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def _writing(self) -> sa.Connection:
+        return self._engine.connect().execution_options(gpures_writes=True)
+
+    def _migrate(self) -> None:
+        with self._writing() as connection, connection.begin():
+            version = 0
+            if sa.inspect(connection).has_table(_TURN.name):
+                version = connection.execute(sa.select(_TURN.c.version)).scalar_one()
+            if version > len(MIGRATIONS):
+                raise InvalidOption(
+                    f"the database {self.name} has schema version {version}; this gpures_lab "
+                    f"knows versions up to {len(MIGRATIONS)}; upgrade gpures_lab, or set "
+                    "GPURES_STATE_DIR (or state_url) to another place",
+                    found=version,
+                    known=len(MIGRATIONS),
+                )
+            for number, step in enumerate(MIGRATIONS[version:], version + 1):
+                step(connection)
+                connection.execute(_TURN.update().values(version=number))
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # BEGIN is ours: Python's comes too late for reads
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    # A transaction that begins as a reader and then writes fails if another wrote in between.
+    writes = connection.get_execution_options().get("gpures_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,52 @@
+"""Where checkpoints lie unless a URL says otherwise, and files for this user alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from gpures_lab import environment
+
+__all__ = ["default_blobs_url", "default_state_url", "private_file", "private_folder", "sync"]
+
+DEFAULT_LIMIT_BYTES: Final = 10 * 1024**3
+_DATABASE: Final = "state.sqlite"
+_BLOBS: Final = "blobs"
+
+
+def default_state_url() -> str:
+    """SQLAlchemy URL of the database in the state folder, which is made if needed."""
+    from sqlalchemy import URL
+
+    path = environment.state_dir() / _DATABASE
+    return URL.create("sqlite", database=str(path)).render_as_string(hide_password=False)
+
+
+def default_blobs_url() -> str:
+    """Folder of the blobs in the state folder, which is made if needed."""
+    return str(environment.state_dir() / _BLOBS)
+
+
+def private_folder(path: Path) -> None:
+    """Make the folder and what is missing above it, readable by this user alone."""
+    if path.is_dir():
+        return
+    private_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    sync(path.parent)
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file, readable by this user alone, unless it is there."""
+    private_folder(path.parent)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
