@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
 from gpures_lab.magics.memory import GrainMagics
 
@@ -15,7 +16,8 @@ def load(shell: Any) -> None:
     if _loaded(shell):
         return
     # Its constructor adds it to what %config lists.
-    shell.register_magics(GrainMagics(shell))
+    lines = GrainMagics(shell)
+    shell.register_magics(lines, ComputeMagics(shell, lines))
     show_handles(shell)
 
 
@@ -30,5 +32,5 @@ def unload(shell: Any) -> None:
     unshow_handles(shell)
 
 
-def _loaded(shell: Any) -> list[GrainMagics]:
-    return [each for each in shell.configurables if isinstance(each, GrainMagics)]
+def _loaded(shell: Any) -> list[GrainMagics | ComputeMagics]:
+    return [e for e in shell.configurables if isinstance(e, GrainMagics | ComputeMagics)]
