@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpures_lab.magics.completion import IDENTIFIER, matcher
 from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
 from gpures_lab.magics.memory import GrainMagics
@@ -18,6 +19,7 @@ def load(shell: Any) -> None:
     # Its constructor adds it to what %config lists.
     lines = GrainMagics(shell)
     shell.register_magics(lines, ComputeMagics(shell, lines))
+    shell.Completer.custom_matchers.append(matcher(lines))
     show_handles(shell)
 
 
@@ -29,6 +31,11 @@ def unload(shell: Any) -> None:
             for name in names:
                 shell.magics_manager.magics[kind].pop(name, None)
         shell.magics_manager.registry.pop(type(magics).__name__, None)
+    shell.Completer.custom_matchers[:] = [
+        each
+        for each in shell.Completer.custom_matchers
+        if getattr(each, "matcher_identifier", None) != IDENTIFIER
+    ]
     unshow_handles(shell)
 
 

@@ -10,7 +10,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, needs_local_sco
 from traitlets import Bool, Unicode
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption
-from gpures_lab.grain import Grain, manager
+from gpures_lab.grain import Grain, GrainManager, manager
 from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.listing import Listing
@@ -33,10 +33,13 @@ class GrainMagics(Magics):
     )
 
     _key = "notebook"
+    lab: GrainManager | None = None
+    """The manager once a magic has asked for it; completion looks, and starts none."""
 
     def grain_of_cell(self) -> Grain:
         """Return the current grain, of this process's manager."""
-        return manager().grain(self._key, device=None if self.device == "auto" else self.device)
+        self.lab = manager()
+        return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
 
     @line_magic
     @needs_local_scope
@@ -53,7 +56,8 @@ class GrainMagics(Magics):
         """
         key = self._key if args.key is None else args.key
         device = args.device or (None if self.device == "auto" else self.device)
-        found = manager().grain(key, dtype=args.dtype, device=device)
+        self.lab = manager()
+        found = self.lab.grain(key, dtype=args.dtype, device=device)
         self._key = key
         return found
 
