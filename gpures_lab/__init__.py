@@ -23,6 +23,7 @@ kernel launch. A *manager* runs both inside this process.
 The map, in the order in which a message travels:
 
 ==================  ============================================================================
+``magics``          IPython magics, after ``%load_ext gpures_lab``
 ``grain``           identity, lifecycle, handles, the manager
 ``kernels``         what ``compute`` runs: Python and C++ front ends, the library, compile cache
 ``ring``            messages, completions, programs
@@ -140,3 +141,17 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*__all__, "__version__"]
+
+
+def load_ipython_extension(shell: object) -> None:
+    """Serve ``%load_ext gpures_lab``."""
+    from gpures_lab.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """Serve ``%unload_ext gpures_lab``."""
+    from gpures_lab.magics import unload
+
+    unload(shell)

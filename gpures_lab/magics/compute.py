@@ -1,0 +1,146 @@
+"""``%%grain_compute``: the cell is the kernel."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_scope
+
+from gpures_lab.errors import InvalidOption
+from gpures_lab.kernels import Kernel, cpp_kernel, kernel_from_source
+from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.inference import FIRST_LINE, Uses, infer_python
+from gpures_lab.magics.inference_cpp import declaration, infer_cpp
+
+if TYPE_CHECKING:
+    from gpures_lab.magics.memory import GrainMagics
+    from gpures_lab.magics.names import Names
+
+__all__ = ["ComputeMagics"]
+
+
+@magics_class
+class ComputeMagics(Magics):
+    """The cell magic; the current grain is that of the line magics."""
+
+    def __init__(self, shell: Any, lines: GrainMagics) -> None:
+        super().__init__(shell)
+        self._lines = lines
+        self._kernels: dict[str, Kernel] = {}
+
+    @property
+    def short_errors(self) -> bool:
+        """As configured for all magics."""
+        return bool(self._lines.short_errors)
+
+    @cell_magic
+    @needs_local_scope
+    @parsed(cell=True)
+    @option("--name", default="cell", help="what errors and metrics call the kernel")
+    @option("--lang", choices=("python", "cpp"), default="python")
+    @option("--in", dest="inputs", nargs="+", help="handles; found in the body when left out")
+    @option("--out", dest="outputs", nargs="+", help="handles; found in the body when left out")
+    @option("--param", action="append", default=[], metavar="a=2.0", help="a number of the body")
+    @option("--n", help="count of indices; the first output's when left out")
+    @option("--repeat", default="1", help="how often to run it")
+    @option("--noblock", action="store_true", help="do not wait; the value is the completion")
+    @option("--into", help="name that the completion of --noblock gets")
+    @option("--time", action="store_true", help="the value of the cell is the ComputeResult")
+    @option("--fast", action="store_true", help="without checks of the range of subscripts")
+    def grain_compute(self, args: argparse.Namespace, names: Names, body: str) -> Any:
+        """Run the cell as a kernel, once for every index i (j, k).
+
+        Names that are stored to with an index are outputs, other indexed names inputs, other free
+        names numbers of the notebook. With --repeat, --noblock gives the last completion.
+
+        Example::
+
+            %%grain_compute --param a=0.5
+            z[i] = a * x[i]
+        """
+        grain = self._lines.grain_of_cell()
+        if args.into is not None:
+            names.check_new(args.into)
+            if not args.noblock:
+                raise InvalidOption("--into names the completion of --noblock; give both")
+        count = None if args.n is None else names.evaluate(args.n, "--n")
+        repeat = names.evaluate(args.repeat, "--repeat")
+        if not isinstance(repeat, int) or repeat < 1:
+            raise InvalidOption(f"--repeat {args.repeat}: give 1 or more", repeat=repeat)
+        given = dict(_param(text, names) for text in args.param)
+        # Handles that only the grain has by name count as well.
+        visible = {**grain.handles, **names.visible}
+        infer = infer_python if args.lang == "python" else infer_cpp
+        uses = infer(args.name, body, visible, tuple(given))
+        uses = _as_told(uses, args)
+        arrays = {each: names.handle(each, grain) for each in (*uses.inputs, *uses.outputs)}
+        values = {each: given.get(each, visible.get(each)) for each in uses.params}
+        kernel = self._kernel(args, body, uses, arrays=arrays, values=values, visible=visible)
+        completions = [
+            grain.compute(
+                kernel,
+                inputs=[arrays[each] for each in uses.inputs],
+                outputs=[arrays[each] for each in uses.outputs],
+                params=values,
+                n=count,
+            )
+            for _ in range(repeat)
+        ]
+        if args.noblock:
+            if args.into is None:
+                return completions[-1]
+            names.bind(args.into, completions[-1])
+            return None
+        results = [each.result() for each in completions]
+        return results[-1] if args.time else None
+
+    def _kernel(
+        self,
+        args: argparse.Namespace,
+        body: str,
+        uses: Uses,
+        *,
+        arrays: dict[str, Any],
+        values: dict[str, Any],
+        visible: dict[str, Any],
+    ) -> Kernel:
+        if args.lang == "cpp":
+            found = cpp_kernel(
+                args.name,
+                declaration(uses, arrays, values),
+                body,
+                indices=uses.indices,
+                checked=not args.fast,
+            )
+        else:
+            found = kernel_from_source(
+                args.name,
+                body,
+                inputs=uses.inputs,
+                outputs=uses.outputs,
+                params=uses.params,
+                namespace=visible,
+                indices=uses.indices,
+                first_line=FIRST_LINE,
+                checked=not args.fast,
+            )
+        # An equal cell is the same kernel, with what it has compiled.
+        return self._kernels.setdefault(found.identity, found)
+
+
+def _as_told(uses: Uses, args: argparse.Namespace) -> Uses:
+    """The line's --in and --out in place of what the body says."""
+    outputs = uses.outputs if args.outputs is None else tuple(args.outputs)
+    inputs = uses.inputs if args.inputs is None else tuple(args.inputs)
+    return Uses(
+        tuple(each for each in inputs if each not in outputs), outputs, uses.params, uses.indices
+    )
+
+
+def _param(text: str, names: Names) -> tuple[str, Any]:
+    name, mark, value = text.partition("=")
+    if not mark:
+        raise InvalidOption(f"--param {text}: give name=number, as in a=2.0", param=text)
+    names.check_new(name)
+    return name, names.evaluate(value, f"--param {name}=")

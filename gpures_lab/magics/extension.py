@@ -1,0 +1,43 @@
+"""What ``%load_ext gpures_lab`` adds to a shell, and unloading takes away again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gpures_lab.magics.completion import IDENTIFIER, matcher
+from gpures_lab.magics.compute import ComputeMagics
+from gpures_lab.magics.display import show_handles, unshow_handles
+from gpures_lab.magics.memory import GrainMagics
+
+__all__ = ["load", "unload"]
+
+
+def load(shell: Any) -> None:
+    """Register magics and displays. Starts no manager."""
+    if _loaded(shell):
+        return
+    # Its constructor adds it to what %config lists.
+    lines = GrainMagics(shell)
+    shell.register_magics(lines, ComputeMagics(shell, lines))
+    shell.Completer.custom_matchers.append(matcher(lines))
+    show_handles(shell)
+
+
+def unload(shell: Any) -> None:
+    """Leave the shell as it was; grains and handles live on."""
+    for magics in _loaded(shell):
+        shell.configurables.remove(magics)
+        for kind, names in magics.magics.items():
+            for name in names:
+                shell.magics_manager.magics[kind].pop(name, None)
+        shell.magics_manager.registry.pop(type(magics).__name__, None)
+    shell.Completer.custom_matchers[:] = [
+        each
+        for each in shell.Completer.custom_matchers
+        if getattr(each, "matcher_identifier", None) != IDENTIFIER
+    ]
+    unshow_handles(shell)
+
+
+def _loaded(shell: Any) -> list[GrainMagics | ComputeMagics]:
+    return [e for e in shell.configurables if isinstance(e, GrainMagics | ComputeMagics)]

@@ -1,0 +1,55 @@
+"""The table of ``%grain_list``, as text and as HTML."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from gpures_lab.metrics.units import bytes_text
+
+if TYPE_CHECKING:
+    from gpures_lab.grain import Grain
+
+__all__ = ["Listing"]
+
+_HEAD = ("name", "dtype", "shape", "size", "memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A grain's key and one row an allocation, oldest first."""
+
+    key: str
+    rows: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, grain: Grain) -> Self:
+        """What the grain holds now."""
+        rows = tuple(
+            (name, str(each.dtype), str(each.shape), bytes_text(each.nbytes), each.memory_type)
+            for name, each in grain.handles.items()
+        )
+        return cls(grain.key, rows)
+
+    def __repr__(self) -> str:
+        title = f"grain {self.key!r}: {len(self.rows)} allocations"
+        if not self.rows:
+            return title
+        table = (_HEAD, *self.rows)
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in table
+        ]
+        return "\n".join([title, *lines])
+
+    def _repr_html_(self) -> str:
+        style = 'style="text-align:left;color:var(--jp-ui-font-color1)"'
+        head = "".join(f"<th {style}>{name}</th>" for name in _HEAD)
+        rows = "".join(
+            "<tr>" + "".join(f"<td {style}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
+            for row in self.rows
+        )
+        caption = html.escape(f"grain {self.key!r}: {len(self.rows)} allocations")
+        return f"<table><caption {style}>{caption}</caption><tr>{head}</tr>{rows}</table>"

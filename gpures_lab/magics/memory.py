@@ -1,0 +1,242 @@
+"""The line magics: choose a grain, move data, look."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
+from traitlets import Bool, Unicode
+
+from gpures_lab.errors import DtypeMismatch, InvalidOption
+from gpures_lab.grain import Grain, GrainManager, manager
+from gpures_lab.grain.arguments import check_dtype
+from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.listing import Listing
+
+if TYPE_CHECKING:
+    from gpures_lab.magics.names import Names
+
+__all__ = ["GrainMagics"]
+
+
+@magics_class
+class GrainMagics(Magics):
+    """Magics of one shell and its current grain."""
+
+    device = Unicode("auto", help="Device that grains must be on: auto, host or cuda:0.").tag(
+        config=True
+    )
+    short_errors = Bool(True, help="Show our errors as one line; False shows the traceback.").tag(
+        config=True
+    )
+
+    _key = "notebook"
+    lab: GrainManager | None = None
+    """The manager once a magic has asked for it; completion looks, and starts none."""
+
+    def grain_of_cell(self) -> Grain:
+        """Return the current grain, of this process's manager."""
+        self.lab = manager()
+        return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("key", nargs="?", help="name of the grain; left out, the current one is shown")
+    @option("--device", help="auto, host or cuda:0")
+    @option("--dtype", help="what allocations have by default")
+    def grain(self, args: argparse.Namespace, _names: Names) -> Grain:
+        """Choose or show the current grain.
+
+        Example::
+
+            %grain scores --dtype float64
+        """
+        key = self._key if args.key is None else args.key
+        device = args.device or (None if self.device == "auto" else self.device)
+        self.lab = manager()
+        found = self.lab.grain(key, dtype=args.dtype, device=device)
+        self._key = key
+        return found
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("name", help="name of the handle, in the notebook and in the grain")
+    @option("shape", nargs="*", help="extents: numbers or expressions")
+    @option("--dtype", help="the grain's own when left out")
+    @option("--from", dest="source", help="anything np.asarray takes: shape, dtype and data")
+    @option("--like", help="handle whose shape and dtype it gets")
+    @option("--fill", help="number that every element gets")
+    @option("--pinned", action="store_true", help="page-locked host memory")
+    def grain_alloc(self, args: argparse.Namespace, names: Names) -> None:
+        """Allocate resident memory and give the handle a name.
+
+        Memory that had the name is given back. A refused call changes nothing.
+
+        Example::
+
+            %grain_alloc x 1024 --dtype float32 --fill 1.5
+        """
+        names.check_new(args.name)
+        if bool(args.shape) + bool(args.source) + bool(args.like) != 1:
+            raise InvalidOption("give one of: a shape, --from or --like")
+        grain = self.grain_of_cell()
+        dtype = grain.dtype if args.dtype is None else check_dtype(args.dtype)
+        data: Any = None
+        if args.source:
+            if args.fill is not None:
+                raise InvalidOption("give --from or --fill, not both")
+            found = _array(names.evaluate(args.source, "--from"), args.source)
+            shape: Any = found.shape
+            dtype = check_dtype(found.dtype) if args.dtype is None else dtype
+            data = _cast(found, shape, dtype, f"--from {args.source}")
+        elif args.like:
+            model = names.handle(args.like, grain)
+            shape, dtype = model.shape, model.dtype if args.dtype is None else dtype
+        else:
+            extents = [names.evaluate(extent, "shape") for extent in args.shape]
+            shape = extents[0] if len(extents) == 1 else tuple(extents)
+        if args.fill is not None:
+            data = _cast(names.evaluate(args.fill, "--fill"), (), dtype, f"--fill {args.fill}")
+        # Named last and cast first: the old memory of this name is gone only if all is well.
+        handle = grain.allocate(
+            shape,
+            dtype=dtype,
+            name=args.name,
+            zero=data is None,
+            memory_type="pinned" if args.pinned else "device",
+        )
+        names.bind(args.name, handle)
+        if data is not None:
+            handle.write(data).result()
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("name", help="handle to overwrite")
+    @option("expression", nargs=argparse.REMAINDER, help="anything np.asarray takes")
+    def grain_write(self, args: argparse.Namespace, names: Names) -> None:
+        """Copy host data into resident memory; a number fills it.
+
+        Example::
+
+            %grain_alloc x 4
+            %grain_write x [1, 2, 3, 4]
+        """
+        handle = names.handle(args.name, self.grain_of_cell())
+        if not args.expression:
+            raise InvalidOption(f"nothing to write: %grain_write {args.name} expression")
+        handle.write(names.evaluate(" ".join(args.expression), "expression")).result()
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("name", help="handle to read")
+    @option("--into", help="name that the data gets; else it is the value of the cell")
+    @option("--count", help="how many elements, all when left out")
+    @option("--offset", help="first element, 0 when left out")
+    def grain_read(self, args: argparse.Namespace, names: Names) -> Any:
+        """Copy resident memory to the host.
+
+        Example::
+
+            %grain_alloc x 4 --fill 2
+            %grain_read x --count 2
+        """
+        handle = names.handle(args.name, self.grain_of_cell())
+        if args.into is not None:
+            names.check_new(args.into)
+        count, offset = (
+            None if text is None else names.evaluate(text, what)
+            for text, what in ((args.count, "--count"), (args.offset, "--offset"))
+        )
+        data = handle.read(count=count, offset=offset).result()
+        if args.into is None:
+            return data
+        names.bind(args.into, data)
+        return None
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("names", nargs="+", help="handles")
+    def grain_release(self, args: argparse.Namespace, names: Names) -> None:
+        """Give resident memory back; the handles are stale from here on.
+
+        Example::
+
+            %grain_alloc x 4
+            %grain_release x
+        """
+        grain = self.grain_of_cell()
+        for handle in [names.handle(name, grain) for name in args.names]:
+            handle.release()
+
+    @line_magic
+    @parsed()
+    def grain_list(self, _args: argparse.Namespace, _names: Names) -> Listing:
+        """Show what the current grain holds.
+
+        Example::
+
+            %grain_list
+        """
+        return Listing.of(self.grain_of_cell())
+
+    @line_magic
+    @parsed()
+    @option("--all", action="store_true", help="of the whole manager")
+    @option("--frame", action="store_true", help="the history as a pandas DataFrame")
+    def grain_metrics(self, args: argparse.Namespace, _names: Names) -> Any:
+        """Show what the current grain has done, or all grains.
+
+        Example::
+
+            %grain_metrics --all
+        """
+        grain = self.grain_of_cell()
+        if args.frame:
+            return grain.manager.metrics_frame()
+        return grain.manager.metrics() if args.all else grain.metrics()
+
+    @line_magic
+    @parsed()
+    def grain_status(self, _args: argparse.Namespace, _names: Names) -> Any:
+        """Show what works on this machine, what is missing, and the cure.
+
+        Example::
+
+            %grain_status
+        """
+        from gpures_lab.diagnosis import status
+
+        return status()
+
+
+def _array(value: Any, text: str) -> np.ndarray[Any, Any]:
+    try:
+        found = np.asarray(value)
+    except (TypeError, ValueError) as reason:
+        raise InvalidOption(f"--from {text}: no array can be made of it: {reason}") from None
+    if found.dtype.kind in "OSUVMm":
+        raise DtypeMismatch(
+            f"--from {text} has dtype {found.dtype}; convert it to numbers first, as in "
+            f"--from {text}.astype('float32')",
+            dtype=found.dtype,
+        )
+    return found
+
+
+def _cast(value: Any, shape: Any, dtype: np.dtype[Any], what: str) -> Any:
+    """The data as the handle will have it, so that a refusal comes before anything changed."""
+    result = np.empty(shape, dtype)
+    try:
+        np.copyto(result, value, casting="same_kind")
+    except (TypeError, ValueError, OverflowError) as reason:
+        raise DtypeMismatch(
+            f"{what} does not cast to {dtype}: {reason}; give another --dtype", wanted=dtype
+        ) from None
+    return result

@@ -1,0 +1,58 @@
+"""A notebook's shell in this process, without a kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+import gpures_lab as gl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Notebook", "bare_shell", "notebook"]
+
+
+class Notebook:
+    """Runs cells; a cell that fails fails the test."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.shell = shell
+        self.names: dict[str, Any] = shell.user_ns
+
+    def __call__(self, cell: str) -> Any:
+        """Value of the cell."""
+        result = self.shell.run_cell(cell)
+        result.raise_error()
+        return result.result
+
+    def refused(self, cell: str) -> BaseException:
+        """Return the error of the cell."""
+        result = self.shell.run_cell(cell)
+        error: BaseException | None = result.error_in_exec or result.error_before_exec
+        assert error is not None, f"{cell} was accepted"
+        return error
+
+
+@pytest.fixture
+def bare_shell(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """Return a shell without the extension."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance(colors="nocolor")
+    yield Notebook(shell)
+    shell.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def notebook(bare_shell: Notebook) -> Iterator[Notebook]:
+    """Return a shell with the extension, and a manager of its own."""
+    gl.manager().close()
+    bare_shell.names["np"] = np
+    bare_shell("%load_ext gpures_lab")
+    yield bare_shell
+    gl.manager().close()

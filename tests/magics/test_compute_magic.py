@@ -1,0 +1,100 @@
+"""``%%grain_compute`` in a shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import gpures_lab as gl
+from gpures_lab.magics.arguments import example_of
+
+if TYPE_CHECKING:
+    from tests.magics.shells import Notebook
+
+
+@pytest.fixture
+def filled(notebook: Notebook) -> Notebook:
+    """Return a notebook with x = 0..7, z = -1 and a = 0.5."""
+    notebook("%grain_alloc x --from np.arange(8,dtype='f4')\n%grain_alloc z 8 --fill -1\na = 0.5")
+    return notebook
+
+
+def values(notebook: Notebook, name: str = "z") -> list[float]:
+    return list(np.asarray(notebook.names[name]).ravel())
+
+
+@pytest.mark.parametrize("lang", ["python", "cpp"])
+def test_names_are_inferred(filled: Notebook, lang: str) -> None:
+    """Catches a number passed as an int, a local taken for a param, an index that is missing."""
+    semi = ";" if lang == "cpp" else ""
+    local = "float t" if lang == "cpp" else "t"
+    filled(f"%%grain_compute --lang {lang}\n{local} = a * x[i]{semi}\nz[i] = t + n{semi}")
+    assert values(filled) == [8 + 0.5 * k for k in range(8)]
+
+
+def test_two_indices_by_the_highest_that_is_read(filled: Notebook) -> None:
+    filled("%grain_alloc m 2 3\n")
+    filled("%%grain_compute\nm[i, j] = 10 * i + j")
+    assert values(filled, "m") == [0, 1, 2, 10, 11, 12]
+
+
+def test_params_options_and_times(filled: Notebook) -> None:
+    """Catches --n ignored, or a param that the namespace overrides."""
+    cell = "%%grain_compute --param a=2 --n 3 --time --fast --name twice\nz[i] = a * x[i]"
+    assert filled(cell).kernel == "twice"
+    assert values(filled) == [0, 2, 4, -1, -1, -1, -1, -1]
+    filled("%%grain_compute --repeat 3\nz[i] += 1")
+    assert values(filled) == [3, 5, 7, 2, 2, 2, 2, 2]
+
+
+def test_noblock_gives_the_completion(filled: Notebook) -> None:
+    assert filled("%%grain_compute --noblock\nz[i] = x[i]").result().kernel == "cell"
+    assert filled("%%grain_compute --noblock --into c\nz[i] = -x[i]") is None
+    filled.names["c"].result()
+    assert values(filled)[1] == -1
+
+
+def test_an_equal_cell_adds_no_kernel(filled: Notebook) -> None:
+    """Catches a compile at each run of a cell, or at each value of a number."""
+    filled("%%grain_compute\nz[i] = a * x[i]")
+    before = gl.manager().kernels()
+    kernels = [use.versions for use in before]
+    filled("a = 0.25")
+    result = filled("%%grain_compute --time\nz[i] = a * x[i]  # again")
+    assert result.cache_hit
+    assert values(filled)[4] == 1
+    assert sorted(use.versions for use in gl.manager().kernels()) == sorted(kernels)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("z[i] = w", "w is not defined"),
+        ("z[i] = px[i]", "px is a NumPy array on the host: %grain_alloc x --from px"),
+        ("z[i] = x", "used as a number"),
+        ("x = 1.0\nz[i] = x[i]", "is a number in this body, and it is indexed"),
+        ("t = x[i]", "the body stores nothing"),
+        ("i[0] = 1", "is a number in this body"),
+        ("z[i] = (", "line 2"),
+        ("nosuch[i] = 1", "nosuch is not defined: %grain_alloc nosuch 1024"),
+    ],
+)
+def test_a_refused_body_leaves_the_grain_untouched(filled: Notebook, body: str, words: str) -> None:
+    """Catches an upload or a store before the whole body is understood."""
+    filled.names["px"] = np.zeros(8)
+    messages = filled("%grain_metrics").total_messages_processed
+    error = filled.refused(f"%%grain_compute\n{body}")
+    assert isinstance(error, gl.GpuResError)
+    assert words in str(error)
+    assert filled("%grain_metrics").total_messages_processed == messages
+    assert set(gl.manager().grain().handles) == {"x", "z"}
+
+
+def test_help_and_example(filled: Notebook, capsys: pytest.CaptureFixture[str]) -> None:
+    filled("%%grain_compute -h\nz[i] = 1")
+    assert capsys.readouterr().out.startswith("usage: %%grain_compute ")
+    assert values(filled) == [-1] * 8
+    filled(example_of(filled.shell.find_cell_magic("grain_compute")))
+    assert values(filled)[2] == 1
