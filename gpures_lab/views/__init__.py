@@ -1,0 +1,11 @@
+"""What the engine did, drawn: Bokeh figures, a static report.
+
+``readings`` (one row of plain numbers a tick) → ``figures`` (one definition of each figure) →
+``page`` (all of them over one source) → ``report`` (one file). Bokeh is imported at the first use.
+"""
+
+from gpures_lab.views.page import Page
+from gpures_lab.views.readings import Reader
+from gpures_lab.views.report import save_report
+
+__all__ = ["Page", "Reader", "save_report"]
