@@ -32,7 +32,7 @@ class Page:
     driver
         What the titles say the figures ran on: ``host (CPU threads)``.
     theme
-        ``"light"`` or ``"dark"``.
+        ``"auto"``, ``"light"`` or ``"dark"``.
     history
         Ticks kept; the oldest go first.
 

@@ -26,6 +26,16 @@ class Palette:
 # The first three tell apart for readers with colour-blindness too (Okabe and Ito); backgrounds
 # are those of JupyterLab's two themes, used only where no page gives its own.
 PALETTES: Final = {
+    # Text that has a contrast above 4 on both backgrounds, and a grid that both let through.
+    "auto": Palette(
+        background="transparent",
+        text="#767676",
+        grid="#80808055",
+        first="#2b8cc4",
+        second="#d9731a",
+        third="#12a37c",
+        pale="#80808040",
+    ),
     "light": Palette(
         background="#ffffff",
         text="#212121",
@@ -48,7 +58,7 @@ PALETTES: Final = {
 
 
 def palette_of(theme: str) -> Palette:
-    """Return the colours of ``"light"`` or ``"dark"``.
+    """Return the colours of ``"auto"``, ``"light"`` or ``"dark"``.
 
     Raises
     ------
@@ -56,5 +66,7 @@ def palette_of(theme: str) -> Palette:
         Any other word.
     """
     if theme not in PALETTES:
-        raise InvalidOption(f"theme={theme!r} is unknown; use 'light' or 'dark'", theme=theme)
+        raise InvalidOption(
+            f"theme={theme!r} is unknown; use 'auto', 'light' or 'dark'", theme=theme
+        )
     return PALETTES[theme]

@@ -31,7 +31,7 @@ def save_report(
     driver
         What the titles say the figures ran on.
     theme
-        ``"light"`` or ``"dark"``.
+        ``"light"``, ``"dark"`` or ``"auto"``.
 
     Returns
     -------
