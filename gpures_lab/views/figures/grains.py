@@ -26,13 +26,13 @@ def grains_table(source: Any, palette: Palette) -> Any:
     whole = NumberFormatter(format="0,0", text_align="right", nan_format="–")
     tenths = NumberFormatter(format="0,0.0", text_align="right", nan_format="–")
     columns = [
-        TableColumn(field="key", title="grain", formatter=StringFormatter(), width=200),
-        TableColumn(field="messages", title="messages", formatter=whole),
-        TableColumn(field="pending", title="pending", formatter=whole),
-        TableColumn(field="failed", title="failed", formatter=whole),
-        TableColumn(field="mean_us", title="mean service, µs", formatter=tenths),
-        TableColumn(field="allocations", title="allocations", formatter=whole),
-        TableColumn(field="bytes", title="bytes", formatter=whole),
+        TableColumn(field="key", title="grain", formatter=StringFormatter(), width=240),
+        TableColumn(field="messages", title="messages", formatter=whole, width=100),
+        TableColumn(field="pending", title="pending", formatter=whole, width=100),
+        TableColumn(field="failed", title="failed", formatter=whole, width=100),
+        TableColumn(field="mean_us", title="mean service, µs", formatter=tenths, width=100),
+        TableColumn(field="allocations", title="allocations", formatter=whole, width=100),
+        TableColumn(field="bytes", title="bytes", formatter=whole, width=100),
     ]
     return DataTable(
         source=source,
@@ -40,6 +40,7 @@ def grains_table(source: Any, palette: Palette) -> Any:
         height=220,
         sizing_mode="stretch_width",
         index_position=None,
+        reorderable=False,
         stylesheets=[InlineStyleSheet(css=table_css(palette))],
     )
 

@@ -15,7 +15,7 @@ __all__ = ["kernels_figure"]
 
 def kernels_figure(source: Any, palette: Palette, driver: str) -> Any:
     """Return the figure; ``versions`` on the left axis, ``hit_rate`` on the right one."""
-    from bokeh.models import DataRange1d, LinearAxis, NumeralTickFormatter, Range1d
+    from bokeh.models import AdaptiveTicker, DataRange1d, LinearAxis, NumeralTickFormatter, Range1d
 
     made = time_figure(f"Kernel cache on {driver}", palette)
     made.extra_y_ranges = {"share": Range1d(start=0, end=1.05)}
@@ -34,6 +34,7 @@ def kernels_figure(source: Any, palette: Palette, driver: str) -> Any:
         legend_label="hit rate",
     )
     made.y_range = DataRange1d(start=0, renderers=[versions])
+    made.yaxis[0].ticker = AdaptiveTicker(min_interval=1)  # there is no half kernel
     made.yaxis[0].formatter = NumeralTickFormatter(format="0,0")
     legend_beside(made, palette)
     return made

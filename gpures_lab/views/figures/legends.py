@@ -18,5 +18,7 @@ def legend_beside(made: Any, palette: Palette) -> None:
     made.add_layout(legend, "right")
     legend.click_policy = "hide"
     legend.label_text_font_size = "11px"
-    legend.spacing = 0
+    legend.spacing = 1
+    legend.padding = 0
+    legend.glyph_height = legend.label_height = 14  # nine lines fit beside the figure
     paint(made, palette)
