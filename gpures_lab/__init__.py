@@ -28,6 +28,7 @@ The map, in the order in which a message travels:
 ``kernels``         what ``compute`` runs: Python and C++ front ends, the library, compile cache
 ``ring``            messages, completions, programs
 ``metrics``         counters, histograms, history, exports
+``views``           figures, the dashboard, the report
 ``drivers``         where memory and ring kernels live: ``host``, ``cuda``
 ``_core``           the C++ that both drivers share, the pool among it
 ``errors``          every exception, drawn as a tree
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, reduction
     from gpures_lab.metrics import ResidentMemoryMetrics, prometheus_text
     from gpures_lab.options import RingOptions
+    from gpures_lab.views import dashboard
 
 __all__ = [
     "Cancelled",
@@ -105,6 +107,7 @@ __all__ = [
     "StateConflict",
     "UnknownKernel",
     "cpp_kernel",
+    "dashboard",
     "fma",
     "kernel",
     "manager",
@@ -119,6 +122,7 @@ _HOMES: Final = {
     "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "reduction"),
     "metrics": ("ResidentMemoryMetrics", "prometheus_text"),
     "options": ("RingOptions",),
+    "views": ("dashboard",),
 }
 _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -28,6 +28,7 @@ def test_the_names_are_held() -> None:
         "ResidentMemoryMetrics",
         "RingOptions",
         "cpp_kernel",
+        "dashboard",
         "fma",
         "kernel",
         "manager",

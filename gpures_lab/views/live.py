@@ -1,0 +1,202 @@
+"""The dashboard of a notebook cell: controls, live figures, and the thread that moves them."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakValueDictionary
+
+from gpures_lab.errors import RingClosed
+from gpures_lab.grain import GrainManager, manager
+from gpures_lab.views.controls import Controls
+from gpures_lab.views.embed import figures_widget
+from gpures_lab.views.extra import require
+from gpures_lab.views.frontend import can_show_widgets, load_bokehjs
+from gpures_lab.views.page import Page
+from gpures_lab.views.readings import Reader, Reading
+from gpures_lab.views.report import save_report
+from gpures_lab.views.ticker import Ticker
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__all__ = ["Dashboard", "dashboard"]
+
+
+class Dashboard:
+    """Live figures of a manager. Owns a thread and comms: close it, or use it with ``with``.
+
+    The figures move while a cell runs, wherever that cell waits in native code. Buttons are
+    handled when the running cell ends. After ``lab.close()`` it says since when it is stale.
+
+    Parameters
+    ----------
+    lab
+        Whose figures; `gl.manager()` when left out.
+    window_s
+        Rate and percentiles cover the last ``window_s`` seconds, 0.1 to 300.
+    rate_hz
+        Updates a second, 0.1 to 10.
+    theme
+        ``"auto"`` reads on light and dark pages alike; or ``"light"``, ``"dark"``.
+    history
+        Updates kept.
+
+    Raises
+    ------
+    InvalidOption, RingClosed
+    ModuleNotFoundError
+        Bokeh, ipywidgets or jupyter_bokeh is missing; the message names the extra.
+    """
+
+    def __init__(
+        self,
+        lab: GrainManager | None = None,
+        *,
+        window_s: float = 5.0,
+        rate_hz: float = 4.0,
+        theme: str = "auto",
+        history: int = 600,
+    ) -> None:
+        require("a dashboard", "bokeh", "ipywidgets", "jupyter_bokeh")
+        self.lab = manager() if lab is None else lab
+        self._reader = Reader(self.lab, window_s=window_s)
+        self._ticker = Ticker(self._tick, rate_hz=rate_hz)
+        self._page = Page(self.lab.driver.label, theme=theme, history=history)
+        self._lock = threading.Lock()  # guards the reader and the readings
+        self._readings: deque[Reading] = deque(maxlen=history)
+        self._stale = False
+        self._closed = False
+        self._tick()
+        if self._stale:
+            raise RingClosed("this manager was closed; gl.manager() makes a new one", forked=False)
+        import ipywidgets as widgets
+
+        self._controls = Controls(
+            window_s=window_s,
+            rate_hz=rate_hz,
+            choose_grain=self._choose_grain,
+            choose_window=lambda value: setattr(self._reader, "window_s", value),
+            choose_rate=lambda value: setattr(self._ticker, "rate_hz", value),
+            pause=lambda value: setattr(self._ticker, "paused", value),
+            park=self.lab.park,
+            release=self._release,
+        )
+        self._figures: Any = figures_widget(self._page)
+        self._box: Any = widgets.VBox([self._controls.box, self._figures])
+        self._ticker.start()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def status(self) -> str:
+        """One line: what is shown, of what, since when."""
+        with self._lock:
+            last = self._readings[-1] if self._readings else None
+        if last is None:
+            return f"nothing read from {self.lab.driver.label} yet"
+        if self._stale or self._closed:
+            return f"stale since {last.taken_at.astimezone():%H:%M:%S}"
+        return f"{last.metrics.engine_state} on {self.lab.driver.label}, {last.grain_count} grains"
+
+    def save(self, path: str | PathLike[str] = "report.html", *, theme: str = "light") -> Path:
+        """Write what is shown to one self-contained HTML file, which does not move.
+
+        Works after `close` and after ``lab.close()`` too. Returns the path.
+        """
+        with self._lock:
+            readings = list(self._readings)
+        return save_report(path, readings, self.lab.driver.label, theme=theme)
+
+    def close(self) -> None:
+        """Stop the thread and close the comms; what is on the page stays. Harmless if repeated."""
+        if self._closed:
+            return
+        self._closed = True
+        self._ticker.close()
+        self._figures.close()
+        self._controls.close()
+        self._box.close()
+
+    def _tick(self) -> bool:
+        with self._lock:
+            try:
+                reading = self._reader.read()
+            except RingClosed:
+                self._stale = True
+            else:
+                self._readings.append(reading)
+        controls: Controls | None = getattr(self, "_controls", None)
+        if self._stale:
+            if controls is not None:
+                controls.say(self.status)
+                controls.disable()
+            return False
+        self._page.show(reading)
+        if controls is not None:
+            controls.offer(list(self.lab.grains))
+            controls.say(self.status)
+        return True
+
+    def _choose_grain(self, key: str) -> None:
+        self._reader.grain = key or None
+
+    def _release(self) -> None:
+        grain = self.lab.grains.get(self._reader.grain or "")
+        if grain is not None:
+            grain.discard()
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if self._closed or not can_show_widgets():
+            display({"text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+            return
+        load_bokehjs()
+        bundle = self._box._repr_mimebundle_()
+        display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        if self._closed:
+            return f"<Dashboard closed; {self.status}>"
+        return (
+            f"<Dashboard: {self.status}; live figures need a notebook that shows widgets "
+            "(JupyterLab, Notebook 7); elsewhere use .save('report.html') or print(lab.metrics())>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+_open: WeakValueDictionary[int, Dashboard] = WeakValueDictionary()
+
+
+def dashboard(
+    lab: GrainManager | None = None,
+    *,
+    window_s: float = 5.0,
+    rate_hz: float = 4.0,
+    theme: str = "auto",
+) -> Dashboard:
+    """Return live figures of ``lab``, and close those it replaces. See `Dashboard`.
+
+    Raises
+    ------
+    InvalidOption, RingClosed, ModuleNotFoundError
+        The one that was open stays open.
+    """
+    lab = manager() if lab is None else lab
+    made = Dashboard(lab, window_s=window_s, rate_hz=rate_hz, theme=theme)
+    before = _open.pop(id(lab), None)
+    if before is not None:
+        before.close()
+    _open[id(lab)] = made
+    return made

@@ -1,0 +1,51 @@
+"""One self-contained HTML file with the figures as they stand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpures_lab.views.page import Page
+from gpures_lab.views.palette import palette_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+    from gpures_lab.views.readings import Reading
+
+__all__ = ["save_report"]
+
+
+def save_report(
+    path: str | PathLike[str], readings: Sequence[Reading], driver: str, *, theme: str = "light"
+) -> Path:
+    """Write the figures of ``readings`` to one file that needs no network and no Python.
+
+    Parameters
+    ----------
+    path
+        The file; replaced if it exists. Its folder must exist.
+    readings
+        What is drawn, oldest first.
+    driver
+        What the titles say the figures ran on.
+    theme
+        ``"light"``, ``"dark"`` or ``"auto"``.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+    """
+    page = Page(driver, theme=theme, history=max(1, len(readings)))
+    from bokeh.embed import file_html
+    from bokeh.resources import INLINE
+
+    page.show_all(readings)
+    html = file_html(page.root, resources=INLINE, title="gpures_lab report")
+    background = palette_of(theme).background
+    html = html.replace("<head>", f"<head><style>body{{background:{background}}}</style>", 1)
+    target = Path(path)
+    target.write_text(html, encoding="utf-8")
+    return target

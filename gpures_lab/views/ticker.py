@@ -1,0 +1,76 @@
+"""A thread that does something at a rate, and can be told to stop, wait or go on."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final
+
+from gpures_lab.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["RATES_HZ", "Ticker"]
+
+RATES_HZ: Final = (0.1, 10.0)
+
+
+class Ticker:
+    """Calls ``tick`` some times a second, until it returns False or `close` is called.
+
+    Prints nothing, whatever happens: a notebook would show it under the newest cell.
+
+    Raises
+    ------
+    InvalidOption
+        The rate is outside `RATES_HZ`.
+    """
+
+    def __init__(self, tick: Callable[[], bool], *, rate_hz: float) -> None:
+        self._tick = tick
+        self._period_s = 0.0
+        self.rate_hz = rate_hz
+        self.paused = False
+        self.last_error: Exception | None = None
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gpures_lab dashboard", daemon=True)
+
+    @property
+    def rate_hz(self) -> float:
+        """Ticks a second; a new rate holds from the next tick on."""
+        return 1 / self._period_s
+
+    @rate_hz.setter
+    def rate_hz(self, value: float) -> None:
+        least, most = RATES_HZ
+        if not least <= value <= most:
+            raise InvalidOption(
+                f"rate_hz={value!r} is out of range; give {least} to {most:.0f} updates a second",
+                rate_hz=value,
+            )
+        self._period_s = 1 / value
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def start(self) -> None:
+        """Start the thread; once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread and wait for its end. Harmless when repeated."""
+        self._closed.set()
+        if self._thread.ident is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closed.wait(self._period_s):
+            if self.paused:
+                continue
+            try:
+                if not self._tick():
+                    return
+            except Exception as error:  # noqa: BLE001 - one bad tick must not end the dashboard
+                self.last_error = error
