@@ -72,7 +72,9 @@ if TYPE_CHECKING:
         ComputeResult,
         Grain,
         GrainManager,
+        Program,
         ResidentArray,
+        RunResult,
         manager,
     )
     from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, reduction
@@ -97,12 +99,14 @@ __all__ = [
     "KernelFault",
     "OutOfBounds",
     "PoolExhausted",
+    "Program",
     "ResidentArray",
     "ResidentMemoryMetrics",
     "RingClosed",
     "RingFull",
     "RingOptions",
     "RingStalled",
+    "RunResult",
     "StaleHandle",
     "StateConflict",
     "UnknownKernel",
@@ -118,7 +122,16 @@ __all__ = [
 
 _HOMES: Final = {
     "diagnosis": ("status",),
-    "grain": ("Completion", "ComputeResult", "Grain", "GrainManager", "ResidentArray", "manager"),
+    "grain": (
+        "Completion",
+        "ComputeResult",
+        "Grain",
+        "GrainManager",
+        "Program",
+        "ResidentArray",
+        "RunResult",
+        "manager",
+    ),
     "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "reduction"),
     "metrics": ("ResidentMemoryMetrics", "prometheus_text"),
     "options": ("RingOptions",),

@@ -1,12 +1,23 @@
 """Grains: identity, lifecycle, handles, and the manager that runs them in this process.
 
 ``directory`` (the manager: engine, metrics) → ``grain`` (one actor: allocate, write, compute, read,
-release) → ``borrow`` (a view without a copy). ``hooks`` is what the native binding calls back.
+release) → ``borrow`` (a view without a copy), ``program`` (recorded messages).
+``hooks`` is what the native binding calls back.
 """
 
 from gpures_lab._core._native import Completion, ResidentArray
 from gpures_lab.grain.directory import GrainManager, manager
 from gpures_lab.grain.grain import Grain
+from gpures_lab.grain.program import Program, RunResult
 from gpures_lab.grain.result import ComputeResult
 
-__all__ = ["Completion", "ComputeResult", "Grain", "GrainManager", "ResidentArray", "manager"]
+__all__ = [
+    "Completion",
+    "ComputeResult",
+    "Grain",
+    "GrainManager",
+    "Program",
+    "ResidentArray",
+    "RunResult",
+    "manager",
+]
