@@ -88,8 +88,7 @@ def encode(name: str, array: NDArray[Any]) -> Blob:
         plain = plain[..., np.newaxis].view(_PAIRS[dtype.name])
     kind = "BOOL" if dtype.kind == "b" else f"{_LETTERS[plain.dtype.kind]}{plain.itemsize * 8}"
     tensor = {"dtype": kind, "shape": plain.shape, "data_offsets": [0, plain.nbytes]}
-    # The format's header is written here: safetensors.save copies the data twice, and a save of
-    # 100 MB then took a sixth longer.
+    # The format's header is written here: safetensors.save would copy the data twice.
     text = json.dumps({"__metadata__": {"dtype": dtype.name}, "data": tensor}).encode()
     text += b" " * (-len(text) % 8)
     data = plain.reshape(-1).view(np.uint8).data
