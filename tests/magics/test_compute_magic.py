@@ -74,6 +74,7 @@ def test_an_equal_cell_adds_no_kernel(filled: Notebook) -> None:
         ("z[i] = w", "w is not defined"),
         ("z[i] = px[i]", "px is a NumPy array on the host: %grain_alloc x --from px"),
         ("z[i] = x", "used as a number"),
+        ("z[i] = a[i]", "a is a float, no resident array"),
         ("x = 1.0\nz[i] = x[i]", "is a number in this body, and it is indexed"),
         ("t = x[i]", "the body stores nothing"),
         ("i[0] = 1", "is a number in this body"),
