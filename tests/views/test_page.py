@@ -103,9 +103,16 @@ def test_the_grain_that_is_looked_at_has_its_own_lines(lab: gl.GrainManager) -> 
 
 def test_two_threads_that_stream_never_corrupt_the_document(lab: gl.GrainManager) -> None:
     """Would catch: a stream outside the lock; Bokeh mis-frames patches of two threads at once."""
+    from bokeh.document import Document
+
     page = Page(lab.driver.label, history=20_000)
     reading = Reader(lab).read()
     failed: list[BaseException] = []
+    inside: list[bool] = []
+    document = Document()
+    document.add_root(page.root)
+    # What a front end is sent is made in this callback: it must run under the lock.
+    document.on_change(lambda event: inside.append(page.lock._is_owned()))
 
     def stream() -> None:
         try:
@@ -121,6 +128,8 @@ def test_two_threads_that_stream_never_corrupt_the_document(lab: gl.GrainManager
     for thread in threads:
         thread.join(30)
     assert not failed
+    assert len(inside) >= 400
+    assert all(inside)
     assert {len(page.source.data[name]) for name in COLUMNS} == {400}
 
 
