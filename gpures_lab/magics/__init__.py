@@ -2,7 +2,8 @@
 
 ``arguments`` (options, help, one-line errors) → ``names`` (what a line's names mean) → ``memory``
 (the line magics); ``inference`` and ``inference_cpp`` (what a body's names are) → ``compute`` (the
-cell magic). ``display`` shows handles, ``extension`` loads and unloads it all.
+cell magic); ``programs`` (record, replay). ``display`` shows handles, ``extension`` loads and
+unloads it all.
 """
 
 from gpures_lab.magics.extension import load, unload

@@ -8,8 +8,11 @@ from gpures_lab.magics.completion import IDENTIFIER, matcher
 from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
 from gpures_lab.magics.memory import GrainMagics
+from gpures_lab.magics.programs import ProgramMagics
 
 __all__ = ["load", "unload"]
+
+_Ours = GrainMagics | ComputeMagics | ProgramMagics
 
 
 def load(shell: Any) -> None:
@@ -18,7 +21,7 @@ def load(shell: Any) -> None:
         return
     # Its constructor adds it to what %config lists.
     lines = GrainMagics(shell)
-    shell.register_magics(lines, ComputeMagics(shell, lines))
+    shell.register_magics(lines, ComputeMagics(shell, lines), ProgramMagics(shell, lines))
     shell.Completer.custom_matchers.append(matcher(lines))
     show_handles(shell)
 
@@ -39,5 +42,5 @@ def unload(shell: Any) -> None:
     unshow_handles(shell)
 
 
-def _loaded(shell: Any) -> list[GrainMagics | ComputeMagics]:
-    return [e for e in shell.configurables if isinstance(e, GrainMagics | ComputeMagics)]
+def _loaded(shell: Any) -> list[_Ours]:
+    return [each for each in shell.configurables if isinstance(each, _Ours)]

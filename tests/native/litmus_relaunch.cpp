@@ -44,6 +44,7 @@ class Launcher {
   // Not exited yet: the last worker out must hear of it, so the next kick is tried again.
   void kick(u32 ring) {
     std::lock_guard lock(mutex_);
+    if (stopping_) return;
     if (launched == 0 || has_exited<HostWords>(control_, launched)) {
       launch();
     } else {
@@ -55,10 +56,14 @@ class Launcher {
   // The last worker out makes good for a kick that met the exit.
   void settle() {
     std::lock_guard lock(mutex_);
-    if (wanted_ && has_exited<HostWords>(control_, launched)) launch();
+    if (wanted_ && !stopping_ && has_exited<HostWords>(control_, launched)) launch();
   }
 
   void stop() {
+    {  // as the engine: no launch once it is terminated, or half the workers would miss it
+      std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
     HostWords::store_release_sys(control_.stop.value, 1);
     for (auto& ring : rings) {
       if (rouse<HostWords>(*ring->view.control)) driver_->wake(ring->view.index);
@@ -86,6 +91,7 @@ class Launcher {
   EngineView view_{};
   std::mutex mutex_;
   bool wanted_ = false;
+  bool stopping_ = false;
   u64 expected_ = 0;
   std::unique_ptr<HostDriver> driver_;
 };
