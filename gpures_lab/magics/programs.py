@@ -58,7 +58,7 @@ class ProgramMagics(Magics):
         shell = self.shell
         assert shell is not None
         grain = self._lines.grain_of_cell()
-        source = shell.transform_cell(body)
+        source: str = shell.transform_cell(body)  # type: ignore[no-untyped-call]
         # Cached under a file name, so that kernels defined in the cell find their source.
         code = compile(source, shell.compile.cache(source), "exec")
         scope = shell.user_ns
