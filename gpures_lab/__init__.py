@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         ResidentArray,
         RunResult,
         manager,
+        messages,
     )
     from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, reduction
     from gpures_lab.metrics import ResidentMemoryMetrics, prometheus_text
@@ -115,6 +116,7 @@ __all__ = [
     "fma",
     "kernel",
     "manager",
+    "messages",
     "prometheus_text",
     "reduction",
     "status",
@@ -131,6 +133,7 @@ _HOMES: Final = {
         "ResidentArray",
         "RunResult",
         "manager",
+        "messages",
     ),
     "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "reduction"),
     "metrics": ("ResidentMemoryMetrics", "prometheus_text"),

@@ -1,11 +1,13 @@
 """Grains: identity, lifecycle, handles, and the manager that runs them in this process.
 
 ``directory`` (the manager: engine, metrics) → ``grain`` (one actor: allocate, write, compute, read,
-release) → ``borrow`` (a view without a copy), ``program`` (recorded messages).
+release) → ``borrow`` (a view without a copy), ``program`` (recorded messages), ``batch``
+(many at once).
 ``hooks`` is what the native binding calls back.
 """
 
 from gpures_lab._core._native import Completion, ResidentArray
+from gpures_lab.grain.batch import messages
 from gpures_lab.grain.directory import GrainManager, manager
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.program import Program, RunResult
@@ -20,4 +22,5 @@ __all__ = [
     "ResidentArray",
     "RunResult",
     "manager",
+    "messages",
 ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from gpures_lab._core import _native
 from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import normalize_allocation
+from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.program import Program
 from gpures_lab.metrics.units import bytes_text, count_text
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
-    from gpures_lab._core._native import ResidentArray
+    from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.metrics import ResidentMemoryMetrics
 
@@ -81,6 +83,36 @@ class Grain(_native.GrainBase):
         if stream is not None:
             raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")
         return Borrow(self, handle)
+
+    def submit(self, batch: NDArray[np.void], *, data: ArrayLike | None = None) -> Completion[None]:
+        """Post many messages as one: the rows of `gl.messages`, with no Python object a row.
+
+        The rows run in order, as one message of the grain; at the first error the rest is
+        dropped. Returns once all of them are posted, so a batch longer than the ring waits for
+        its own earlier rows.
+
+        Parameters
+        ----------
+        batch
+            Made by `gl.messages`. Read before this returns.
+        data
+            What write rows take their elements from, flat in C order; of the handles' dtype.
+
+        Returns
+        -------
+        Completion
+            Of None, once every row is done.
+
+        Raises
+        ------
+        InvalidOption, UnknownKernel, CompileError, DtypeMismatch
+            A row cannot become a message. Nothing was posted.
+        RingFull
+            No room for `full_wait_s`. What was posted runs, the rest was dropped.
+        """
+        rows, values = prepared(batch, data)
+        completion: Completion[None] = self._submit(rows, values)
+        return completion
 
     def record(self) -> Program:
         """Record a program: ``with grain.record() as step: grain.compute(...)``, then `run` it.

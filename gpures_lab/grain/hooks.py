@@ -28,7 +28,9 @@ from gpures_lab.kernels.calls import (
     wrong_arguments,
 )
 from gpures_lab.kernels.library import library as _library
+from gpures_lab.kernels.numbers import kernel_of_number
 from gpures_lab.ring.awaiting import awaiting
+from gpures_lab.ring.batch import bad_row
 from gpures_lab.ring.failures import (
     bad_timeout,
     borrowed,
@@ -49,6 +51,7 @@ __all__ = [
     "bad_param",
     "bad_params",
     "bad_range",
+    "bad_row",
     "bad_timeout",
     "borrowed",
     "check_out",
@@ -60,6 +63,7 @@ __all__ = [
     "foreign",
     "index_space",
     "interrupted",
+    "kernel_of_number",
     "library",
     "no_ring",
     "no_space",

@@ -18,6 +18,7 @@ from gpures_lab.kernels.definition_rules import (
 )
 from gpures_lab.kernels.function import Function, function_from_tree, read_function
 from gpures_lab.kernels.identity import kernel_identity
+from gpures_lab.kernels.numbers import number_of
 from gpures_lab.kernels.source import Source
 
 __all__ = ["Kernel", "cpp_kernel", "kernel", "kernel_from_source", "reduction"]
@@ -83,6 +84,10 @@ class Kernel(_native.KernelBase):
         self.definition = definition
         self.identity = kernel_identity(kind, language, indices, checked, init, definition.identity)
         self._bind_native(name, checked, False)
+
+    def __int__(self) -> int:
+        """Return its number, for rows of `gl.messages`."""
+        return number_of(self)
 
     def _scalars(self, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:
         from gpures_lab.kernels.specialize import scalars

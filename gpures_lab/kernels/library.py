@@ -10,6 +10,7 @@ import numpy as np
 
 from gpures_lab._core import _native
 from gpures_lab.kernels.catalogue import Catalogue, LibraryKernel, LibraryRow
+from gpures_lab.kernels.numbers import number_of
 
 __all__ = ["LibraryFunction", "library"]
 
@@ -30,6 +31,10 @@ class LibraryFunction(_native.KernelBase):
 
     def __repr__(self) -> str:
         return f"<library kernel {self.name}: {self.definition.formula}>"
+
+    def __int__(self) -> int:
+        """Return its number, for rows of `gl.messages`."""
+        return number_of(self)
 
     def _scalars(self, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:
         self._check_arrays(inputs, outputs)

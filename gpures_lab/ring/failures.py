@@ -49,6 +49,8 @@ def failure(completion: Completion[Any]) -> GpuResError:
         what += f": iteration {iteration}, {state['program'].step_text(step)}"
     grain = completion.grain.key
     fields: dict[str, Any] = {"request": completion.request, "grain": grain, "status": status}
+    if state["opcode"] == Opcode.COMPUTE and state["failed_left"] > 1:
+        what += f": {state['failed_left'] - 1:,} later rows of the batch were not run"
     kernel = state["kernel"]
     if state["program"] is not None:
         kernel = state["program"].kernel_of(state["fault"][6])

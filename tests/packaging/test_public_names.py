@@ -34,6 +34,7 @@ def test_the_names_are_held() -> None:
         "fma",
         "kernel",
         "manager",
+        "messages",
         "prometheus_text",
         "reduction",
         "status",

@@ -22,6 +22,7 @@ struct Request {
   u64 id = 0;
   Grain* grain = nullptr;
   u32 parts = 1;                 // slots still to be answered (a large transfer has several)
+  u32 failed_left = 0;           // parts left when the first of them failed, that one included
   u16 opcode = 0;
   u32 kernel = 0;
   Status status = Status::kOk;

@@ -81,6 +81,42 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   return fitted;
 }
 
+u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& request) {
+  WakeState found;
+  u64 fitted;
+  {
+    std::lock_guard guard(mutex_);
+    if (refusing_ || grain.hold != 0 || (grain.held && !grain.held->empty())) return 0;
+    if (view.slot_count - (next_ - taken_) < count + held_count_) harvest();
+    const u64 taken = next_ - taken_ + held_count_;
+    fitted = std::min(count, view.slot_count - std::min(view.slot_count, taken));
+    if (fitted == 0) return 0;
+    const u64 posted = ticks();
+    const u64 mask = view.slot_count - 1;
+    for (u64 n = 0; n < fitted; ++n) {
+      const u64 position = next_ + n;
+      Slot message = parts[n].slot;
+      message.request = request.id;
+      message.grain = grain.index;
+      message.flags |= kBatchMember;
+      if (parts[n].page_bytes) {
+        std::memcpy(view.pages + (position & mask) * kPageBytes, parts[n].page,
+                    parts[n].page_bytes);
+      }
+      waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
+      commit<HostWords>(view.slots[position & mask], message, position);
+    }
+    next_ += fitted;
+    request.position.store(next_ - 1, std::memory_order_release);
+    grain.inflight += u32(fitted);
+    tickets_ += fitted;
+    add_pending(i64(fitted));
+    found = after_commit<HostWords>(*view.control);
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+  return fitted;
+}
+
 bool RingHost::post_always(Grain& grain, Outgoing& message) {
   WakeState found;
   {
@@ -104,6 +140,11 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
 bool RingHost::might_post(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return refusing_ || (room() && !grain.sending);
+}
+
+bool RingHost::has_room() {
+  std::lock_guard guard(mutex_);
+  return refusing_ || room();
 }
 
 Post RingHost::post_allocate(Grain& grain, Outgoing& message, u64& handle) {
@@ -226,8 +267,8 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   const TickScale& scale = TickScale::get();
   const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
   // A program's own account covers every launch it took, and does not saturate.
-  const bool program = request.opcode == u16(Opcode::kRunProgram) &&
-                       answer.detail == sizeof(request.fault);
+  const bool program =
+      request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
   const u64 service =
       scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
@@ -249,6 +290,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   if (request.status == Status::kOk) {
     request.status = status;
     request.value = answer.value;
+    if (status != Status::kOk) request.failed_left = request.parts;
   }
   if (request.queue_ns == 0) request.queue_ns = queue;
   request.service_ns += service;
@@ -299,7 +341,8 @@ Request* RingHost::take_request(Grain& grain, u16 opcode) {
   request->kernel = 0;
   request->status = Status::kOk;
   request->value = 0;
-  request->fault[0] = 0;  // an error without detail must not quote an earlier one's
+  request->failed_left = 0;
+  std::fill(request->fault, request->fault + 8, 0);  // no error may quote an earlier one's detail
   request->queue_ns = request->service_ns = request->round_trip_ns = 0;
   request->keep = nullptr;
   return request;

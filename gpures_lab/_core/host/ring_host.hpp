@@ -51,12 +51,20 @@ class RingHost {
   // Many small messages (payload in the slot) and one request, whose `parts` is set to their
   // number: one lock, one stamp, one wake-up a call. Returns how many fitted.
   u64 post_batch(Grain& grain, const Slot* messages, u64 count, Request& request);
+  // The same with pages, for grain.submit(). Nothing fits while messages are held back.
+  struct Part {
+    Slot slot;
+    const void* page;
+    u32 page_bytes;
+  };
+  u64 post_parts(Grain& grain, const Part* parts, u64 count, Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
   Request* new_request(Grain& grain, u16 opcode);
   // Would post() find room now? Without waiting for the lock's other users to be done for long.
   bool might_post(const Grain& grain);
+  bool has_room();
   // Allocate: takes a handle id of this ring and posts under one lock. `handle` is set.
   Post post_allocate(Grain& grain, Outgoing& message, u64& handle);
 

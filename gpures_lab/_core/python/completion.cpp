@@ -82,10 +82,8 @@ int wait(CompletionObject* self, u64 limit_ns) {
     }
     const u64 slice = std::min<u64>(50'000'000, limit_ns - std::min(spent, limit_ns));
     bool answered;
-    Py_BEGIN_ALLOW_THREADS
-    answered = engine.wait(request, slice);
-    Py_END_ALLOW_THREADS
-    if (answered) return 1;
+    Py_BEGIN_ALLOW_THREADS answered = engine.wait(request, slice);
+    Py_END_ALLOW_THREADS if (answered) return 1;
     if (PyErr_CheckSignals() != 0) {  // Ctrl-C ends the wait, not the work
       if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
         PyErr_Clear();
@@ -104,23 +102,25 @@ PyObject* value_of(CompletionObject* self) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
   }
   switch (self->outcome) {
-    case Outcome::kNone: break;
-    case Outcome::kValue: return Py_NewRef(self->value);
+    case Outcome::kNone:
+      break;
+    case Outcome::kValue:
+      return Py_NewRef(self->value);
     case Outcome::kRun: {
       PyObject* function = hook("run_result");
       if (!function) return nullptr;
-      PyObject* result = PyObject_CallFunction(
-          function, "OKKKK", self->value, request.value, request.service_ns, request.queue_ns,
-          request.round_trip_ns);
+      PyObject* result =
+          PyObject_CallFunction(function, "OKKKK", self->value, request.value, request.service_ns,
+                                request.queue_ns, request.round_trip_ns);
       Py_DECREF(function);
       return result;
     }
     case Outcome::kCompute: {
       PyObject* function = hook("compute_result");
       if (!function) return nullptr;
-      PyObject* result = PyObject_CallFunction(
-          function, "KKKOO", request.service_ns, request.queue_ns, request.round_trip_ns,
-          self->value, self->cache_hit ? Py_True : Py_False);
+      PyObject* result = PyObject_CallFunction(function, "KKKOO", request.service_ns,
+                                               request.queue_ns, request.round_trip_ns, self->value,
+                                               self->cache_hit ? Py_True : Py_False);
       Py_DECREF(function);
       return result;
     }
@@ -217,18 +217,16 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
   PyObject* fault = PyTuple_New(8);
   if (!fault) return nullptr;
   for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
-  return Py_BuildValue("{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:O,s:O,s:N}", "answered",
-                       answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
-                       answered ? int(request.status) : -1, "value", answered ? request.value : 0,
-                       "queue_ns", answered ? request.queue_ns : 0, "service_ns",
-                       answered ? request.service_ns : 0, "round_trip_ns",
-                       answered ? request.round_trip_ns : 0, "kernel_id", request.kernel, "kernel",
-                       as(object)->outcome == Outcome::kCompute && as(object)->value
-                           ? as(object)->value
-                           : Py_None,
-                       "program",
-                       as(object)->outcome == Outcome::kRun ? as(object)->value : Py_None,
-                       "fault", fault);
+  return Py_BuildValue(
+      "{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
+      answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
+      answered ? int(request.status) : -1, "value", answered ? request.value : 0, "queue_ns",
+      answered ? request.queue_ns : 0, "service_ns", answered ? request.service_ns : 0,
+      "round_trip_ns", answered ? request.round_trip_ns : 0, "kernel_id", request.kernel,
+      "failed_left", request.failed_left, "kernel",
+      as(object)->outcome == Outcome::kCompute && as(object)->value ? as(object)->value : Py_None,
+      "program", as(object)->outcome == Outcome::kRun ? as(object)->value : Py_None, "fault",
+      fault);
 }
 
 PyObject* repr(PyObject* object) {
@@ -285,8 +283,9 @@ PyType_Spec spec = {"gpures_lab.Completion", sizeof(CompletionObject), 0,
 
 bool add_completion_type(PyObject* module) {
   completion_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return completion_type && PyModule_AddObjectRef(module, "Completion",
-                                                  reinterpret_cast<PyObject*>(completion_type)) == 0;
+  return completion_type &&
+         PyModule_AddObjectRef(module, "Completion",
+                               reinterpret_cast<PyObject*>(completion_type)) == 0;
 }
 
 }  // namespace gpures::python

@@ -62,15 +62,15 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
       return false;
     }
     const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
-    Py_BEGIN_ALLOW_THREADS
-    engine.wait_until(ring, slice, [&] { return ring.might_post(*grain->core); });
-    Py_END_ALLOW_THREADS
-    if (PyErr_CheckSignals() != 0) return false;
+    Py_BEGIN_ALLOW_THREADS engine.wait_until(ring, slice,
+                                             [&] { return ring.might_post(*grain->core); });
+    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return false;
   }
 }
 
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
-  if (is_recording()) [[unlikely]] return refuse_to_record("allocate");
+  if (is_recording()) [[unlikely]]
+    return refuse_to_record("allocate");
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
   drain_graveyard(engine);
@@ -89,8 +89,7 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
     // The block that has to go first waits for its Release.
     if (since == 0) since = steady_ns();
     if (steady_ns() - since > grain->full_wait_ns) break;
-    Py_BEGIN_ALLOW_THREADS
-    ring.poll();
+    Py_BEGIN_ALLOW_THREADS ring.poll();
     cpu_relax();
     Py_END_ALLOW_THREADS
   }
@@ -129,10 +128,9 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
       return false;
     }
     const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
-    Py_BEGIN_ALLOW_THREADS
-    engine.wait_until(ring, slice, [&] { return ring.might_post(*grain->core); });
-    Py_END_ALLOW_THREADS
-    if (PyErr_CheckSignals() != 0) {
+    Py_BEGIN_ALLOW_THREADS engine.wait_until(ring, slice,
+                                             [&] { return ring.might_post(*grain->core); });
+    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) {
       engine.pool->give_back_unused(rented.block);
       return false;
     }
@@ -202,9 +200,9 @@ PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, Py
   } else {  // everything rare: checked and normalized in Python
     PyObject* function = hook("normalize_allocation");
     if (!function) return nullptr;
-    PyObject* normal = PyObject_CallFunction(function, "OOOO", object, slots[0],
-                                             slots[1] ? slots[1] : Py_None,
-                                             slots[4] ? slots[4] : Py_None);
+    PyObject* normal =
+        PyObject_CallFunction(function, "OOOO", object, slots[0], slots[1] ? slots[1] : Py_None,
+                              slots[4] ? slots[4] : Py_None);
     Py_DECREF(function);
     if (!normal) return nullptr;
     long long elements;
@@ -294,6 +292,8 @@ bool collect(GrainObject* self, PyObject* sequence, Call& call) {
   return good;
 }
 
+}  // namespace
+
 // The index space: n= or shape=, else the first output's (a reduction's: first input's size).
 bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObject* n,
               PyObject* shape, i64* space) {
@@ -354,6 +354,30 @@ bool check_sizes(PyObject* kernel, const Variant& variant, const Call& call, con
   return true;
 }
 
+bool argument_words(const Variant& variant, const Call& call, const i64* space, u64* words,
+                    u32& used) {
+  const KernelEntry& entry = variant.entry;
+  used = 0;
+  const u32 needed = entry.indices - 1u + entry.arrays + entry.param_words + entry.shape_words;
+  if (needed > kPageWords) {
+    raise_hook("too_many", "(si)", "argument words of one compute()", int(kPageWords));
+    return false;
+  }
+  for (u32 d = 1; d < entry.indices; ++d) words[used++] = u64(space[d]);
+  for (u32 a = 0; a < entry.arrays; ++a) words[used++] = call.arrays[variant.order[a]]->handle;
+  for (u32 p = 0; p < entry.param_words; ++p) words[used++] = call.words[p];
+  for (u32 a = 0; a < entry.arrays; ++a) {
+    if (entry.array[a].ndim < 2) continue;
+    PyObject* shape = call.arrays[variant.order[a]]->shape;
+    for (u32 d = 0; d < entry.array[a].ndim; ++d) {
+      words[used++] = u64(PyLong_AsLongLong(PyTuple_GET_ITEM(shape, d)));
+    }
+  }
+  return true;
+}
+
+namespace {
+
 // compute(kernel, inputs=(), outputs=(), params=None, n=None, shape=None, checked=None)
 PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   static const char* const keywords[] = {"kernel", "inputs", "outputs", "params",
@@ -391,20 +415,7 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
   payload.n = u64(space[0]);
   u64 words[kPageWords];
   u32 used = 0;
-  const u32 needed = entry.indices - 1u + entry.arrays + entry.param_words + entry.shape_words;
-  if (needed > kPageWords) {
-    return raise_hook("too_many", "(si)", "argument words of one compute()", int(kPageWords));
-  }
-  for (u32 d = 1; d < entry.indices; ++d) words[used++] = u64(space[d]);
-  for (u32 a = 0; a < entry.arrays; ++a) words[used++] = call.arrays[variant->order[a]]->handle;
-  for (u32 p = 0; p < entry.param_words; ++p) words[used++] = call.words[p];
-  for (u32 a = 0; a < entry.arrays; ++a) {
-    if (entry.array[a].ndim < 2) continue;
-    PyObject* shape = call.arrays[variant->order[a]]->shape;
-    for (u32 d = 0; d < entry.array[a].ndim; ++d) {
-      words[used++] = u64(PyLong_AsLongLong(PyTuple_GET_ITEM(shape, d)));
-    }
-  }
+  if (!argument_words(*variant, call, space, words, used)) return nullptr;
   if (used <= kInlineWords) {
     std::memcpy(payload.words, words, used * sizeof(u64));
   } else {
@@ -415,8 +426,8 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
   message.kernel = variant->id;
   if (is_recording()) [[unlikely]] {
     PyObject* bound = params_of(kernel, call, *variant, slots[3]);
-    if (!bound || !record_step(self, message, call.arrays, call.count, &entry, kernel->name,
-                                bound)) {
+    if (!bound ||
+        !record_step(self, message, call.arrays, call.count, &entry, kernel->name, bound)) {
       return nullptr;
     }
     Py_RETURN_NONE;
@@ -476,11 +487,9 @@ PyObject* cancel(PyObject* object, PyObject*) {
       return raise_hook("ring_full", "(OKKKi)", self->key, ring.view.slot_count, ring.pending(),
                         self->full_wait_ns, int(ring.view.index));
     }
-    Py_BEGIN_ALLOW_THREADS
-    const u64 slice = std::min<u64>(self->full_wait_ns, 50'000'000);
+    Py_BEGIN_ALLOW_THREADS const u64 slice = std::min<u64>(self->full_wait_ns, 50'000'000);
     self->engine->wait_until(ring, slice, [&] { return done = ring.cancel(*self->core); });
-    Py_END_ALLOW_THREADS
-    if (PyErr_CheckSignals() != 0) return nullptr;
+    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return nullptr;
   }
   Py_RETURN_NONE;
 }
@@ -505,20 +514,18 @@ PyObject* hold(PyObject* object, PyObject*) {
   const u64 thread = PyThread_get_thread_ident();
   auto held = RingHost::Hold::kLater;
   while (held == RingHost::Hold::kLater) {  // queued messages of an earlier hold go first
-    Py_BEGIN_ALLOW_THREADS
-    self->engine->wait_until(ring, 50'000'000, [&] {
+    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(ring, 50'000'000, [&] {
       return (held = ring.try_hold(*self->core, thread)) != RingHost::Hold::kLater;
     });
-    Py_END_ALLOW_THREADS
-    if (held == RingHost::Hold::kLater && PyErr_CheckSignals() != 0) return nullptr;
+    Py_END_ALLOW_THREADS if (held == RingHost::Hold::kLater &&
+                             PyErr_CheckSignals() != 0) return nullptr;
   }
   if (held == RingHost::Hold::kNever) return raise_hook("borrowed", "(O)", self->key);
   bool idle = false;
   while (!idle) {
-    Py_BEGIN_ALLOW_THREADS
-    self->engine->wait_until(ring, 50'000'000, [&] { return idle = ring.is_idle(*self->core); });
-    Py_END_ALLOW_THREADS
-    if (!idle && PyErr_CheckSignals() != 0) {
+    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(
+        ring, 50'000'000, [&] { return idle = ring.is_idle(*self->core); });
+    Py_END_ALLOW_THREADS if (!idle && PyErr_CheckSignals() != 0) {
       ring.unhold(*self->core);
       return nullptr;
     }
@@ -538,8 +545,8 @@ PyObject* counts(PyObject* object, PyObject*) {
   const GrainCounts counts = self->core->ring.counts(*self->core);
   return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I}", "messages", counts.messages, "failed",
                        counts.failed, "service_ns", counts.service_ns, "pending", counts.pending,
-                       "allocations", u64(self->core->allocations), "bytes",
-                       u64(self->core->bytes), "ring", self->core->ring.view.index);
+                       "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
+                       "ring", self->core->ring.view.index);
 }
 
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes
@@ -605,6 +612,7 @@ PyMethodDef methods[] = {
     {"_end_record", grain_end_record, METH_NOARGS, nullptr},
     {"_program_store", grain_program_store, METH_NOARGS, nullptr},
     {"_run_program", grain_run_program, METH_VARARGS, nullptr},
+    {"_submit", grain_submit, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 PyGetSetDef getset[] = {
     {"key", get_key, nullptr, "The grain's identity.", nullptr},
@@ -654,8 +662,8 @@ void release_quietly(ResidentArrayObject* array) {
 
 bool add_grain_type(PyObject* module) {
   grain_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return grain_type && PyModule_AddObjectRef(module, "GrainBase",
-                                             reinterpret_cast<PyObject*>(grain_type)) == 0;
+  return grain_type &&
+         PyModule_AddObjectRef(module, "GrainBase", reinterpret_cast<PyObject*>(grain_type)) == 0;
 }
 
 }  // namespace gpures::python

@@ -169,6 +169,11 @@ static const Scalars* scalars_of(KernelObject* kernel, const Call& call) {
   return &kernel->scalars->back();
 }
 
+PyObject* param_names(KernelObject* kernel, const Call& call) {
+  const Scalars* scalars = scalars_of(kernel, call);
+  return scalars ? scalars->names : nullptr;
+}
+
 PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
                     PyObject* params) {
   const Scalars* scalars = scalars_of(kernel, call);

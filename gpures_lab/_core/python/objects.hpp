@@ -153,6 +153,15 @@ PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& varia
                     PyObject* params);
 KernelObject* kernel_of(PyObject* object);  // borrowed; null with UnknownKernel set
 
+// The index space of a call, and what the worker would refuse. False: an exception is set.
+bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObject* n,
+              PyObject* shape, i64* space);
+bool check_sizes(PyObject* kernel, const Variant& variant, const Call& call, const i64* space);
+// Argument words of a Compute; false: too many.
+bool argument_words(const Variant& variant, const Call& call, const i64* space, u64* words,
+                    u32& used);
+// Parameter names of the kernel for this split, borrowed; null with its error set.
+PyObject* param_names(KernelObject* kernel, const Call& call);
 // While this thread records a program, messages of its ring go into a list (record.cpp).
 bool is_recording();
 // Appends the message. False: an exception is set. Steals `params` (may be null).
@@ -165,6 +174,7 @@ PyObject* grain_begin_record(PyObject* object, PyObject* steps);
 PyObject* grain_end_record(PyObject* object, PyObject*);
 PyObject* grain_program_store(PyObject* object, PyObject*);
 PyObject* grain_run_program(PyObject* object, PyObject* args);
+PyObject* grain_submit(PyObject* object, PyObject* args);
 
 // Element range of a transfer, and its messages.
 PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* data,

@@ -49,10 +49,14 @@ struct alignas(64) Slot {
   u64 request;    // the host's request number, for messages and traces
   u32 grain;      // the sender; handles must be its own
   u16 opcode;
-  u16 flags;      // see the operation
+  u16 flags;      // SlotFlag
   u64 payload[5];
 };
 static_assert(sizeof(Slot) == 64 && alignof(Slot) == 64);
+
+enum SlotFlag : u16 {
+  kBatchMember = 1,  // one of many messages of one request: after the first error none is run
+};
 
 struct AllocateMessage {
   u64 handle;
@@ -223,6 +227,7 @@ struct alignas(64) RingState {  // worker memory: survives a launch
   u64 active;                   // clock of the last message, for the linger of all rings
   u64 cancels_seen;
   u64 cancel_count;
+  u64 failed_batch;             // the newest request that ended with an error in a batch
   CancelEntry cancel[kCancelEntries];
 };
 

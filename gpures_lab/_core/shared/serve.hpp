@@ -128,6 +128,9 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         entry.service = service < 0xffffffffu ? u32(service) : 0xffffffffu;
         entry.value = answer.value;
         entry.taken = taken;
+        if ((message.flags & kBatchMember) && answer.status != Status::kOk) {
+          ring.state->failed_batch = message.request;
+        }
         put_completion<Words>(ring.completions[position & (ring.slot_count - 1)], entry);
         if (done - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
         if (long_one) {  // the rest of the batch may have been cancelled meanwhile
