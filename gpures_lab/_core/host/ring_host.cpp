@@ -20,13 +20,14 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_) return Post::kClosed;
+    if (refusing_ && (closed_ || !message.passes)) return Post::kClosed;
     if (!room()) {
       harvest();
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
+    const bool behind =
+        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
@@ -198,7 +199,7 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {
     engine_.pool->give_back(message.block, view.index, position);
-    recycle_handle(message.slot.payload[0]);
+    if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
   commit<HostWords>(view.slots[index], message.slot, position);
 }
@@ -278,6 +279,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   ++processed_;
   --grain.inflight;
   ++grain.counts.messages;
+  grain.used = now;
   grain.counts.service_ns += service;
   if (status != Status::kOk) {
     ++failed_;
@@ -436,6 +438,16 @@ bool RingHost::unhold(Grain& grain) {
   return free;
 }
 
+bool RingHost::may_sleep(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return !refusing_ && grain.hold == 0 && !grain.sending && (!grain.held || grain.held->empty());
+}
+
+void RingHost::forget_handle(u64 handle) {
+  std::lock_guard guard(mutex_);
+  recycle_handle(handle);
+}
+
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return grain.inflight == 0;
@@ -526,6 +538,8 @@ GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;
   counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
+  const u64 now = ticks();
+  counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));
   return counts;
 }
 

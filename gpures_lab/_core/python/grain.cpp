@@ -16,10 +16,22 @@ constexpr u32 kMaxBound = kMaxArrays;
 
 }  // namespace
 
-bool check_open(GrainObject* grain) {
+bool is_open(GrainObject* grain) {
   if (!grain->engine->forked() && grain->manager) return true;
   raise_hook("closed", "(OO)", grain->key, grain->engine->forked() ? Py_True : Py_False);
   return false;
+}
+
+bool check_open(GrainObject* grain) {
+  if (!is_open(grain)) return false;
+  if (!grain->asleep) [[likely]]
+    return true;
+  PyObject* function = hook("wake");
+  if (!function) return false;
+  PyObject* woken = PyObject_CallOneArg(function, reinterpret_cast<PyObject*>(grain));
+  Py_DECREF(function);
+  Py_XDECREF(woken);
+  return woken != nullptr;
 }
 
 bool check_array(GrainObject* grain, PyObject* object) {
@@ -69,10 +81,9 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
 }
 
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
-  if (is_recording()) [[unlikely]]
-    return refuse_to_record("allocate");
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
+  const bool again = handle != 0;
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
   auto& allocate = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
@@ -94,6 +105,17 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
     Py_END_ALLOW_THREADS
   }
   if (rented.block == kNone) {
+    // Other grains may be worth less than this call.
+    PyObject* function = hook("make_room");
+    PyObject* made =
+        function ? PyObject_CallFunction(function, "OKI", reinterpret_cast<PyObject*>(grain),
+                                         class_bytes(bytes), arena)
+                 : nullptr;
+    Py_XDECREF(function);
+    if (!made) return false;
+    const bool retry = made == Py_True;
+    Py_DECREF(made);
+    if (retry) return allocate_or_raise(grain, message, bytes, arena, handle);
     const PoolCounts counts = engine.pool->counts();
     raise_hook("pool_exhausted", "(KKKKK)", bytes, class_bytes(bytes), counts.used_bytes,
                counts.idle_bytes, counts.limit_bytes);
@@ -107,7 +129,9 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
   for (;;) {
     Post posted;
     try {
-      posted = ring.post_allocate(*grain->core, message, handle);
+      if (again) allocate.handle = handle;
+      posted = again ? ring.post(*grain->core, message)
+                     : ring.post_allocate(*grain->core, message, handle);
     } catch (const std::bad_alloc&) {
       engine.pool->give_back_unused(rented.block);
       raise_hook("too_many", "(si)", "live allocations", int(Engine::kHandleCapacity));
@@ -137,6 +161,12 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
   }
 }
 
+void count_resident(const ResidentArrayObject* array, int change) {
+  Engine& engine = *array->grain->engine;
+  engine.allocations.fetch_add(u64(change), std::memory_order_relaxed);
+  engine.allocated_bytes.fetch_add(u64(change) * array->nbytes, std::memory_order_relaxed);
+}
+
 namespace {
 
 void link(ResidentArrayObject* array) {
@@ -145,19 +175,19 @@ void link(ResidentArrayObject* array) {
   array->older = grain->first;
   if (grain->first) grain->first->newer = array;
   grain->first = array;
-  grain->engine->allocations.fetch_add(1, std::memory_order_relaxed);
-  grain->engine->allocated_bytes.fetch_add(array->nbytes, std::memory_order_relaxed);
+  count_resident(array, 1);
   ++grain->core->allocations;
   grain->core->bytes += array->nbytes;
 }
+
+}  // namespace
 
 void unlink(ResidentArrayObject* array) {
   GrainObject* grain = array->grain;
   (array->newer ? array->newer->older : grain->first) = array->older;
   if (array->older) array->older->newer = array->newer;
   array->live = false;
-  grain->engine->allocations.fetch_sub(1, std::memory_order_relaxed);
-  grain->engine->allocated_bytes.fetch_sub(array->nbytes, std::memory_order_relaxed);
+  if (array->block != kNone) count_resident(array, -1);
   --grain->core->allocations;
   grain->core->bytes -= array->nbytes;
 }
@@ -168,12 +198,19 @@ void fill_release(const ResidentArrayObject* array, Outgoing& message) {
   message.block = array->block;
 }
 
+namespace {
+
 // allocate(shape, *, dtype=None, name=None, zero=True, memory_type="device")
 PyObject* allocate(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   static const char* const keywords[] = {"shape", "dtype", "name", "zero", "memory_type"};
   PyObject* slots[5];
   if (!parse("allocate", args, count, names, keywords, 5, 1, 1, slots)) return nullptr;
   GrainObject* self = as(object);
+  if (is_recording()) [[unlikely]] {
+    refuse_to_record("allocate");
+    return nullptr;
+  }
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   if (slots[2] && slots[2] != Py_None) {  // owned by the grain
     PyObject* function = hook("allocate_named");
@@ -385,6 +422,7 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
   PyObject* slots[7];
   if (!parse("compute", args, count, names, keywords, 7, 1, 4, slots)) return nullptr;
   GrainObject* self = as(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   KernelObject* kernel = kernel_of(slots[0]);
   if (!kernel) return nullptr;
@@ -404,6 +442,7 @@ PyObject* compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyO
   if (!space_of(kernel_object, *variant, call, slots[4], slots[5], space)) return nullptr;
   if (!check_sizes(kernel_object, *variant, call, space)) return nullptr;
 
+  note_kernel(self, kernel->name);
   const KernelEntry& entry = variant->entry;
   Outgoing message;
   message.slot.opcode = u16(Opcode::kCompute);
@@ -442,6 +481,7 @@ PyObject* write(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObj
   static const char* const keywords[] = {"handle", "data", "offset"};
   PyObject* slots[3];
   if (!parse("write", args, count, names, keywords, 3, 2, 2, slots)) return nullptr;
+  const Busy busy(as(object));
   if (!check_array(as(object), slots[0])) return nullptr;
   return grain_write(as(object), reinterpret_cast<ResidentArrayObject*>(slots[0]), slots[1],
                      slots[2]);
@@ -451,18 +491,21 @@ PyObject* read(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObje
   static const char* const keywords[] = {"handle", "count", "offset", "out"};
   PyObject* slots[4];
   if (!parse("read", args, count, names, keywords, 4, 1, 1, slots)) return nullptr;
+  const Busy busy(as(object));
   if (!check_array(as(object), slots[0])) return nullptr;
   return grain_read(as(object), reinterpret_cast<ResidentArrayObject*>(slots[0]), slots[1],
                     slots[2], slots[3]);
 }
 
 PyObject* release(PyObject* object, PyObject* handle) {
+  const Busy busy(as(object));
   if (!check_array(as(object), handle)) return nullptr;
   return grain_release(as(object), reinterpret_cast<ResidentArrayObject*>(handle));
 }
 
 PyObject* small_message(PyObject* object, Opcode opcode) {
   GrainObject* self = as(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   Outgoing message;
   message.slot.opcode = u16(opcode);
@@ -509,6 +552,7 @@ PyObject* live(PyObject* object, PyObject*) {
 
 PyObject* hold(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   RingHost& ring = self->core->ring;
   const u64 thread = PyThread_get_thread_ident();
@@ -543,10 +587,10 @@ PyObject* unhold(PyObject* object, PyObject*) {
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I}", "messages", counts.messages, "failed",
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:K}", "messages", counts.messages, "failed",
                        counts.failed, "service_ns", counts.service_ns, "pending", counts.pending,
                        "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
-                       "ring", self->core->ring.view.index);
+                       "ring", self->core->ring.view.index, "idle_ns", counts.idle_ns);
 }
 
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes
@@ -592,6 +636,7 @@ void dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   Py_XDECREF(self->manager);
   Py_XDECREF(self->key);
+  Py_XDECREF(self->kernels);
   Py_XDECREF(reinterpret_cast<PyObject*>(self->dtype));
   if (self->engine) self->engine->release();
   type->tp_free(object);
@@ -655,6 +700,7 @@ void release_quietly(ResidentArrayObject* array) {
   GrainObject* grain = array->grain;
   unlink(array);
   if (grain->engine->forked()) return;
+  if (array->block == kNone) return grain->core->ring.forget_handle(array->handle);
   Outgoing message;
   fill_release(array, message);
   if (grain->core->ring.post_always(*grain->core, message)) grain->engine->drop(message.request);
@@ -662,7 +708,16 @@ void release_quietly(ResidentArrayObject* array) {
 
 bool add_grain_type(PyObject* module) {
   grain_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return grain_type &&
+  if (!grain_type) return false;
+  for (PyMethodDef* method = residency_methods; method->ml_name; ++method) {
+    PyObject* function = PyDescr_NewMethod(grain_type, method);
+    if (!function || PyObject_SetAttrString(reinterpret_cast<PyObject*>(grain_type),
+                                            method->ml_name, function) != 0) {
+      return false;
+    }
+    Py_DECREF(function);
+  }
+  return
          PyModule_AddObjectRef(module, "GrainBase", reinterpret_cast<PyObject*>(grain_type)) == 0;
 }
 

@@ -155,6 +155,7 @@ class Batch {
       return nullptr;
     }
     call.inputs = call.count - outputs;
+    note_kernel(grain_, kernel->name);
     PyObject* names = param_names(kernel, call);
     if (!names) return nullptr;
     const Py_ssize_t wanted = PyTuple_GET_SIZE(names);
@@ -284,6 +285,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
     refuse_to_record("submit");
     return nullptr;
   }
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   const u64 count = u64(PyArray_SIZE(rows));
   Batch batch(self, static_cast<const Row*>(PyArray_DATA(rows)), count, data);

@@ -35,6 +35,7 @@ enum class Status : u16 {
   kRingStalled = 32,
   kRingClosed = 33,
   kDeviceLost = 34,
+  kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
 };
 
 inline constexpr u32 kPageBytes = 4096;
