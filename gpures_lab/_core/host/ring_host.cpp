@@ -285,7 +285,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   }
   if (engine_.tracing()) {
     engine_.trace({waiting.posted, answer.taken, answer.taken + answer.service, request.id,
-                   grain.index, request.kernel, request.opcode, answer.status});
+                   grain.index, request.kernel, request.opcode, answer.status, view.index});
   }
   if (request.status == Status::kOk) {
     request.status = status;
