@@ -49,6 +49,14 @@ def test_alloc_from_takes_shape_dtype_and_data(notebook: Notebook) -> None:
     assert notebook.names["x"].dtype == np.int16
 
 
+def test_alloc_says_what_it_made_and_keeps_nothing(notebook: Notebook) -> None:
+    """Catches a value of the cell that keeps released memory in `Out`."""
+    line = notebook("%grain_alloc x 1024")
+    assert repr(line).startswith("x  float32 (1024,)  4.00 KiB  grain 'notebook' on host (CPU th")
+    notebook("%grain_release x")
+    assert gl.manager().metrics().active_allocation_count == 0
+
+
 def test_alloc_like_and_pinned(notebook: Notebook) -> None:
     notebook("%grain_alloc x 2 3 --dtype int64")
     notebook("%grain_alloc y --like x --pinned")

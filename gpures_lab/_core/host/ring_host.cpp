@@ -81,7 +81,8 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   return fitted;
 }
 
-u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& request) {
+u64 RingHost::post_parts(Grain& grain, const Source& source, u64 first, u64 count,
+                         Request& request) {
   WakeState found;
   u64 fitted;
   {
@@ -95,14 +96,11 @@ u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& re
     const u64 mask = view.slot_count - 1;
     for (u64 n = 0; n < fitted; ++n) {
       const u64 position = next_ + n;
-      Slot message = parts[n].slot;
+      Slot message{};
+      source.fill(first + n, message, view.pages + (position & mask) * kPageBytes);
       message.request = request.id;
       message.grain = grain.index;
       message.flags |= kBatchMember;
-      if (parts[n].page_bytes) {
-        std::memcpy(view.pages + (position & mask) * kPageBytes, parts[n].page,
-                    parts[n].page_bytes);
-      }
       waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
       commit<HostWords>(view.slots[position & mask], message, position);
     }
