@@ -171,6 +171,10 @@ bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObjec
 // For what a program cannot hold: raises, and returns false.
 bool refuse_to_record(const char* what);
 // Methods of GrainBase.
+PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                         PyObject* names);
+PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                        PyObject* names);
 PyObject* grain_begin_record(PyObject* object, PyObject* steps);
 PyObject* grain_end_record(PyObject* object, PyObject*);
 PyObject* grain_program_store(PyObject* object, PyObject*);
