@@ -51,13 +51,16 @@ class RingHost {
   // Many small messages (payload in the slot) and one request, whose `parts` is set to their
   // number: one lock, one stamp, one wake-up a call. Returns how many fitted.
   u64 post_batch(Grain& grain, const Slot* messages, u64 count, Request& request);
-  // The same with pages, for grain.submit(). Nothing fits while messages are held back.
-  struct Part {
-    Slot slot;
-    const void* page;
-    u32 page_bytes;
+  // The same with pages, for grain.submit(): messages are made where they are posted. Nothing fits
+  // while the grain's messages are held back.
+  class Source {
+   public:
+    virtual void fill(u64 row, Slot& message, u8* page) const = 0;
+
+   protected:
+    ~Source() = default;
   };
-  u64 post_parts(Grain& grain, const Part* parts, u64 count, Request& request);
+  u64 post_parts(Grain& grain, const Source& source, u64 first, u64 count, Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.

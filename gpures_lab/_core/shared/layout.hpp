@@ -208,6 +208,11 @@ struct WorkerShared {  // worker-side memory, seen by every worker of the launch
   Word cancels;        // copy of EngineControl::cancels
   Word left;           // workers that have left, over all launches
 };
+// How far a program is, for a progress bar: `iteration` is stored first, `position` with release.
+struct alignas(64) Progress {
+  u64 iteration;
+  u64 position;        // position + 1 of its message
+};
 inline constexpr u32 kCancelEntries = 8;
 struct CancelEntry {
   u64 grain;
@@ -217,6 +222,7 @@ struct RingControl {
   Word done;           // worker: position after the last published completion
   Word current;        // worker: position + 1 of the message that runs
   Word beat;           // worker: moved by long work
+  Progress progress;   // worker: the program that runs, as of its last launch
   Word wake;           // WakeState, exchanged by host threads only; never used on CUDA
   Word cancel_count;   // host, after the entry it counts
   alignas(64) CancelEntry cancel[kCancelEntries];
