@@ -71,8 +71,9 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
     ++grain.counts.failed;
   }
   if (engine_.tracing()) {
-    engine_.trace({waiting.posted, answer.taken, answer.taken + answer.service, request.id,
-                   grain.index, request.kernel, request.opcode, answer.status});
+    const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
+    engine_.trace({waiting.posted, answer.taken, answer.taken + worked, request.id, grain.index,
+                   request.kernel, request.opcode, answer.status, view.index});
   }
   if (request.status == Status::kOk) {
     request.status = status;

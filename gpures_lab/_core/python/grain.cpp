@@ -171,10 +171,10 @@ PyObject* unhold(PyObject* object, PyObject*) {
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I}", "messages", counts.messages, "failed",
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I}", "messages", counts.messages, "failed",
                        counts.failed, "service_ns", counts.service_ns, "pending", counts.pending,
                        "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
-                       "ring", self->core->ring.view.index);
+                       "ring", self->core->ring.view.index, "index", self->core->index);
 }
 
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes

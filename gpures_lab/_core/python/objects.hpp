@@ -148,6 +148,7 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit);
 std::vector<u64> kernel_counts();  // versions, hits, misses
 PyObject* kernels_used();
+PyObject* kernel_names();  // dict of id → name, for the trace
 // (name, first word, pack code or 0, value) of each parameter of this call.
 PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
                     PyObject* params);
