@@ -25,7 +25,8 @@ class IdleWatch:
 
     def _watch(self) -> None:
         while not self._end.wait(self._idle_after_s / LOOKS):
-            self._residency.sweep(int(self._idle_after_s * 1e9))
+            if self._residency.sweep(int(self._idle_after_s * 1e9)) is None:
+                return
 
     def close(self) -> None:
         """End the thread."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,10 +84,16 @@ class Residency:
     """Who of a manager's grains has memory."""
 
     def __init__(self, owner: GrainManager) -> None:
-        self._owner = owner
+        self._weak_owner = weakref.ref(owner)  # a manager that nobody holds ends at once
         self._lock = threading.RLock()
         self._asleep: dict[Grain, _Asleep] = {}
         self._spill = Spill()
+
+    @property
+    def _owner(self) -> GrainManager:
+        owner = self._weak_owner()
+        assert owner is not None  # a grain holds its manager, and only grains come here
+        return owner
 
     def wake(self, grain: Grain) -> None:
         """Give a grain its memory back, contents and all; nothing if it has it."""
@@ -172,9 +179,12 @@ class Residency:
                     break
         return freed > 0
 
-    def sweep(self, idle_after_ns: int) -> int:
-        """Deactivate grains without messages for so long; how many."""
+    def sweep(self, idle_after_ns: int) -> int | None:
+        """Deactivate grains without messages for so long; how many. None: nobody holds them."""
         count = 0
+        owner = self._weak_owner()  # held meanwhile
+        if owner is None:
+            return None
         with self._lock:
             for idle_ns, grain in self._by_use(None):
                 if idle_ns < idle_after_ns:
