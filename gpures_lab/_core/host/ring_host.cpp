@@ -2,6 +2,7 @@
 #include "host/ring_host.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "host/clock.hpp"
@@ -70,7 +71,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   return fitted;
 }
 
-u64 RingHost::post_parts(Grain& grain, const Source& source, u64 first, u64 count,
+u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
                          Request& request) {
   WakeState found;
   u64 fitted;
@@ -89,7 +90,7 @@ u64 RingHost::post_parts(Grain& grain, const Source& source, u64 first, u64 coun
       source.fill(first + n, message, view.pages + (position & mask) * kPageBytes);
       message.request = request.id;
       message.grain = grain.index;
-      message.flags |= kBatchMember;
+      message.flags = u16(kBatchMember | lane << kBatchLaneShift);
       waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
       commit<HostWords>(view.slots[position & mask], message, position);
     }
@@ -167,6 +168,22 @@ bool RingHost::begin_parts(Grain& grain) {
 void RingHost::end_parts(Grain& grain) {
   std::lock_guard guard(mutex_);
   grain.sending = false;
+}
+
+u32 RingHost::begin_batch(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  const u32 lane = u32(std::countr_one(lanes_));
+  if (grain.sending || lane >= kBatchLanes) return kNoLane;
+  grain.sending = true;
+  lanes_ |= 1u << lane;
+  return lane;
+}
+
+// The lane's next batch lies behind all of this one, so the worker needs no word of the end.
+void RingHost::end_batch(Grain& grain, u32 lane) {
+  std::lock_guard guard(mutex_);
+  grain.sending = false;
+  lanes_ &= ~(1u << lane);
 }
 
 // Under the lock, with room. [R2]: page and payload before the sequence.
