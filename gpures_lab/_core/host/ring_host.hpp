@@ -60,7 +60,8 @@ class RingHost {
    protected:
     ~Source() = default;
   };
-  u64 post_parts(Grain& grain, const Source& source, u64 first, u64 count, Request& request);
+  u64 post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
+                 Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
@@ -74,6 +75,10 @@ class RingHost {
   // A transfer in parts is one message to everybody else: other posters of the grain wait.
   bool begin_parts(Grain& grain);
   void end_parts(Grain& grain);
+  // The same for a batch, which gets a lane; kNoLane: try again later.
+  static constexpr u32 kNoLane = kBatchLanes;
+  u32 begin_batch(Grain& grain);
+  void end_batch(Grain& grain, u32 lane);
 
   // `request` will never get its last `parts` parts: they count as answered with `cause`.
   void abandon_parts(Request& request, u32 parts, Status cause);
@@ -154,6 +159,7 @@ class RingHost {
   u64 held_count_ = 0;
   u64 tickets_ = 0;
   u64 cancels_ = 0;
+  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
   bool refusing_ = false;         // no new messages
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
