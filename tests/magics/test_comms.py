@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("comm")
 
-from gpures_lab.magics import comms  # noqa: E402 - after the skip
+from gpures_lab.magics import comms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

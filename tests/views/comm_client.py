@@ -109,7 +109,7 @@ class CommClient:
                     self._buffers += [bytes(each) for each in message["buffers"]]
 
     def _partial(self, frame: dict[str, Any]) -> bool:
-        return frame["kind"] == "chunk" and frame["part"] + 1 < frame["parts"]
+        return bool(frame["kind"] == "chunk" and frame["part"] + 1 < frame["parts"])
 
     def _subshell(self) -> str:
         message = self._client.session.msg("create_subshell_request", {})
