@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gpures_lab.drivers import Driver
     from gpures_lab.metrics import MetricsServer, Trace
 
-__all__ = ["GrainManager", "manager"]
+__all__ = ["GrainManager", "manager", "open_manager"]
 
 logger = logging.getLogger("gpures_lab")
 logger.setLevel(environment.log_level())
@@ -512,6 +512,15 @@ def manager() -> GrainManager:
         if _own is None or _own.closed:
             _own = GrainManager()
         return _own
+
+
+def open_manager() -> GrainManager | None:
+    """Return the manager to look at: this process's own, else the newest open one. Makes none."""
+    own = _own
+    if own is not None and not own.closed:
+        return own
+    others = [each for each in list(_live) if not each.closed]
+    return max(others, key=lambda each: each.start_time, default=None)
 
 
 @atexit.register

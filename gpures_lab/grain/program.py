@@ -227,7 +227,8 @@ class Program:
         if self._state != "recorded":
             return f"<Program {self._state}, grain {self.grain.key!r}>"
         names = f", params {', '.join(self.params)}" if self._late else ""
-        return f"<Program of {len(self._steps)} steps, grain {self.grain.key!r}{names}>"
+        many = "" if len(self) == 1 else "s"
+        return f"<Program of {len(self)} step{many}, grain {self.grain.key!r}{names}>"
 
 
 def _pack(name: str, pack: int, recorded: Any, value: Any) -> bytes:
