@@ -16,6 +16,12 @@ namespace gpures {
 RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered)
     : view(view), engine_(engine), waiting_(view.slot_count), answered_(answered) {}
 
+// A device's worker announces nothing: it polls, or its launch has exited.
+inline WakeState RingHost::committed() {
+  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
+  return after_commit<HostWords>(*view.control);
+}
+
 Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
@@ -37,7 +43,7 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return Post::kPosted;
@@ -75,7 +81,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -111,7 +117,7 @@ u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& re
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -131,7 +137,7 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return true;
@@ -219,7 +225,7 @@ bool RingHost::poll() {
     moved = harvest();
     if (held_count_ != 0 && flush_held()) {
       moved = true;
-      found = after_commit<HostWords>(*view.control);
+      found = committed();
     }
   }
   if (found != kAwake) engine_.kick(view.index, found);
@@ -265,14 +271,17 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   if (answer.detail == sizeof(request.fault)) std::memcpy(request.fault, page, answer.detail);
 
   const TickScale& scale = TickScale::get();
-  const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
+  const bool device = engine_.on_device();  // its clock counts nanoseconds, from another start
+  const u64 queue =
+      device ? kUnmeasured
+             : scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
   // A program's own account covers every launch it took, and does not saturate.
   const bool program =
       request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
-  const u64 service =
-      scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
+  const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
+  const u64 service = device ? worked : scale.to_ns(worked);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
-  queue_.add(queue);
+  if (!device) queue_.add(queue);
   service_.add(service);
   round_trip_.add(round_trip);
   ++processed_;

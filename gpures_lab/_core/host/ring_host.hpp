@@ -121,6 +121,7 @@ class RingHost {
     u32 chunk;
   };
 
+  WakeState committed();
   bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);

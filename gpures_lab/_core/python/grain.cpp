@@ -16,8 +16,20 @@ constexpr u32 kMaxBound = kMaxArrays;
 
 }  // namespace
 
+// The first message of a device's engine: its memory and its image are made now.
+static bool start_device(GrainObject* grain) {
+  PyObject* function = hook("start_device");
+  if (!function) return false;
+  PyObject* result = PyObject_CallOneArg(function, grain->manager);
+  Py_DECREF(function);
+  Py_XDECREF(result);
+  return result != nullptr;
+}
+
 bool check_open(GrainObject* grain) {
-  if (!grain->engine->forked() && grain->manager) return true;
+  if (!grain->engine->forked() && grain->manager) {
+    return !grain->engine->wants_memory() || start_device(grain);
+  }
   raise_hook("closed", "(OO)", grain->key, grain->engine->forked() ? Py_True : Py_False);
   return false;
 }
@@ -85,6 +97,12 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
     } catch (const std::bad_alloc&) {
       rented = {};
     }
+    if (rented.block == kNone && rented.grow != 0) {  // once for all: the next look finds it
+      PyObject* grown = PyObject_CallMethod(grain->manager, "_grow", "IK", arena, rented.grow);
+      if (!grown) return false;
+      Py_DECREF(grown);
+      continue;
+    }
     if (rented.block != kNone || !rented.wait) break;
     // The block that has to go first waits for its Release.
     if (since == 0) since = steady_ns();
@@ -110,7 +128,7 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
       posted = ring.post_allocate(*grain->core, message, handle);
     } catch (const std::bad_alloc&) {
       engine.pool->give_back_unused(rented.block);
-      raise_hook("too_many", "(si)", "live allocations", int(Engine::kHandleCapacity));
+      raise_hook("too_many", "(si)", "live allocations", int(engine.capacities().handles));
       return false;
     }
     if (posted == Post::kPosted || posted == Post::kHeld) return true;
