@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "host/clock_fit.hpp"
 #include "host/grain.hpp"
 #include "host/histogram.hpp"
 #include "host/pool.hpp"
@@ -31,6 +32,8 @@ struct Outgoing {
   u32 chunk = kNoChunk;         // staging chunk to give back
   u32 block = kNone;            // Release: the block that returns to the pool
   u32 kernel = 0;               // Compute: for the trace
+  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
+  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
@@ -51,13 +54,17 @@ class RingHost {
   // Many small messages (payload in the slot) and one request, whose `parts` is set to their
   // number: one lock, one stamp, one wake-up a call. Returns how many fitted.
   u64 post_batch(Grain& grain, const Slot* messages, u64 count, Request& request);
-  // The same with pages, for grain.submit(). Nothing fits while messages are held back.
-  struct Part {
-    Slot slot;
-    const void* page;
-    u32 page_bytes;
+  // The same with pages, for grain.submit(): messages are made where they are posted. Nothing fits
+  // while the grain's messages are held back.
+  class Source {
+   public:
+    virtual void fill(u64 row, Slot& message, u8* page) const = 0;
+
+   protected:
+    ~Source() = default;
   };
-  u64 post_parts(Grain& grain, const Part* parts, u64 count, Request& request);
+  u64 post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
+                 Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
@@ -71,6 +78,10 @@ class RingHost {
   // A transfer in parts is one message to everybody else: other posters of the grain wait.
   bool begin_parts(Grain& grain);
   void end_parts(Grain& grain);
+  // The same for a batch, which gets a lane; kNoLane: try again later.
+  static constexpr u32 kNoLane = kBatchLanes;
+  u32 begin_batch(Grain& grain);
+  void end_batch(Grain& grain, u32 lane);
 
   // `request` will never get its last `parts` parts: they count as answered with `cause`.
   void abandon_parts(Request& request, u32 parts, Status cause);
@@ -83,6 +94,10 @@ class RingHost {
   enum class Hold : u8 { kDone, kLater, kNever };
   Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
+  // Nothing is held back, nobody holds, no transfer is half posted: the grain may be deactivated.
+  bool may_sleep(const Grain& grain);
+  // The id of a handle without memory is free again.
+  void forget_handle(u64 handle);
   bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
@@ -132,6 +147,7 @@ class RingHost {
                         std::memory_order_release);
   }
   bool harvest();
+  u64 host_ticks(u64 taken, u64 service, u64 posted, u64 arrived);
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
@@ -152,10 +168,12 @@ class RingHost {
   u64 held_count_ = 0;
   u64 tickets_ = 0;
   u64 cancels_ = 0;
+  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
   bool refusing_ = false;         // no new messages
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
   Histogram queue_, service_, round_trip_;
+  ClockFit clock_fit_;  // of a device
   u64 processed_ = 0, failed_ = 0;
 };
 

@@ -1,5 +1,6 @@
 // Completion: made in native code, waited for without the GIL.
 #include "python/objects.hpp"
+#include "shared/words.hpp"
 #include "structmember.h"
 
 namespace gpures::python {
@@ -68,18 +69,24 @@ void dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
+// Whether it is held back by a borrow of this very thread: waiting would never end.
+bool blocked(const CompletionObject* self) {
+  return self->outcome != Outcome::kHost &&
+         self->request->position.load(std::memory_order_acquire) == kNoPosition &&
+         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
+}
+
 // 1 answered, 0 out of time, -1 an exception (a signal handler's) is set.
 int wait(CompletionObject* self, u64 limit_ns) {
   Request& request = *self->request;
   if (request.answered()) return 1;
   GrainObject* grain = self->grain;
   Engine& engine = *grain->engine;
-  if (!check_open(grain) && !request.answered()) return -1;
+  if (!is_open(grain) && !request.answered()) return -1;
   PyErr_Clear();
   const u64 begin = steady_ns();
   for (;;) {
-    if (request.position.load(std::memory_order_acquire) == kNoPosition &&
-        grain->borrower == PyThread_get_thread_ident()) {
+    if (blocked(self)) {
       raise_hook("borrowed", "(O)", grain->key);
       return -1;
     }
@@ -106,6 +113,10 @@ PyObject* value_of(CompletionObject* self) {
   Request& request = *self->request;
   request.seen.store(true, std::memory_order_relaxed);
   drain_graveyard(*self->grain->engine);
+  if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
+    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(self->value)), self->value);
+    return nullptr;
+  }
   if (request.status != Status::kOk) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
   }
@@ -113,6 +124,7 @@ PyObject* value_of(CompletionObject* self) {
     case Outcome::kNone:
       break;
     case Outcome::kValue:
+    case Outcome::kHost:
       return Py_NewRef(self->value);
     case Outcome::kRun: {
       PyObject* function = hook("run_result");
@@ -214,12 +226,22 @@ PyObject* get_request(PyObject* object, void*) {
 PyObject* get_grain(PyObject* object, void*) {
   return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
 }
-// Whether it is held back by a borrow of this very thread: waiting would never end.
-bool blocked(const CompletionObject* self) {
-  return self->request->position.load(std::memory_order_acquire) == kNoPosition &&
-         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
-}
 PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
+// Iterations of a program that are done for certain; None for other messages.
+PyObject* progress(PyObject* object, PyObject*) {
+  CompletionObject* self = as(object);
+  const Request& request = *self->request;
+  if (request.opcode != u16(Opcode::kRunProgram)) Py_RETURN_NONE;
+  if (self->grain->engine->forked()) return PyLong_FromLong(0);
+  const Progress& word = self->grain->core->ring.view.control->progress;
+  const u64 position = HostWords::load_acquire_sys(word.position);
+  const u64 iteration = HostWords::load_relaxed_sys(word.iteration);
+  const u64 own = request.position.load(std::memory_order_acquire);
+  if (request.answered()) return PyLong_FromUnsignedLongLong(request.value);
+  const bool runs = own != kNoPosition && position == own + 1;
+  return PyLong_FromUnsignedLongLong(runs ? iteration : 0);
+}
+
 PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never waits
   Request& request = *as(object)->request;
   const bool answered = request.answered();
@@ -246,6 +268,22 @@ PyObject* repr(PyObject* object) {
   return text;
 }
 
+// _settle(value, failed): answers a promise; `value` is an exception when it failed.
+PyObject* settle(PyObject* object, PyObject* args) {
+  CompletionObject* self = as(object);
+  PyObject* value;
+  int failed;
+  if (!PyArg_ParseTuple(args, "Op", &value, &failed)) return nullptr;
+  if (self->outcome != Outcome::kHost || self->value ||
+      (failed && !PyExceptionInstance_Check(value))) {
+    return PyErr_Format(PyExc_ValueError, "no promise, or answered already");
+  }
+  self->value = Py_NewRef(value);
+  self->grain->core->ring.abandon_parts(*self->request, 1,
+                                        failed ? Status::kHostFailed : Status::kOk);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"result", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(result)),
      METH_FASTCALL | METH_KEYWORDS,
@@ -260,7 +298,13 @@ PyMethodDef methods[] = {
      "exception($self, timeout=None)\n--\n\nWait, and return the error or None."},
     {"done", done, METH_NOARGS,
      "done($self, /)\n--\n\nWhether the answer is in; takes what has arrived, never waits."},
+    {"progress", progress, METH_NOARGS,
+     "progress($self, /)\n--\n\n"
+     "Iterations of a program's run that are done, an int; None for other messages. Never waits.\n\n"
+     "0 until it starts. While it runs the number is that of its last launch, so it lags by a\n"
+     "lease (`RingOptions.lease_ms`) at most; then it is final."},
     {"_notify", notify, METH_O, nullptr},
+    {"_settle", settle, METH_VARARGS, nullptr},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 
