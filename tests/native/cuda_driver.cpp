@@ -106,7 +106,6 @@ void messages_survive_leases(const char* library, unsigned threads) {
   const Snapshot snapshot = device.engine->snapshot();
   CHECK_EQUAL(snapshot.processed, 800 / kShare);
   CHECK(snapshot.launches > 1);
-  CHECK_EQUAL(snapshot.queue.sum_ns, 0u);  // a device's clock is not the host's
   fake_cuda_block_threads(1);
 }
 
