@@ -14,6 +14,7 @@ from gpures_lab.grain.arguments import (
 )
 from gpures_lab.grain.grain import allocate_named
 from gpures_lab.grain.program import not_recordable, other_ring, run_result
+from gpures_lab.grain.residency import make_room, wake
 from gpures_lab.grain.result import compute_result
 from gpures_lab.grain.text import array_repr, completion_repr
 from gpures_lab.kernels.calls import (
@@ -65,6 +66,7 @@ __all__ = [
     "interrupted",
     "kernel_of_number",
     "library",
+    "make_room",
     "no_ring",
     "no_space",
     "normalize_allocation",
@@ -81,6 +83,7 @@ __all__ = [
     "too_many",
     "too_small",
     "unknown_kernel",
+    "wake",
     "wrong_arguments",
     "wrong_size",
 ]

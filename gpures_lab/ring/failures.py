@@ -21,7 +21,7 @@ from gpures_lab.errors import (
     StaleHandle,
     UnknownKernel,
 )
-from gpures_lab.ring.wire import Opcode, Status
+from gpures_lab.ring.wire import Opcode, Status, word_of
 
 if TYPE_CHECKING:
     from gpures_lab._core._native import Completion
@@ -43,7 +43,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
     """Return the error of an answered request whose status is not OK."""
     state = completion._state
     status = Status(state["status"])
-    what = f"request {completion.request} ({Opcode(state['opcode']).word})"
+    what = f"request {completion.request} ({word_of(state['opcode'])})"
     if state["opcode"] == Opcode.RUN_PROGRAM and any(state["fault"]):
         iteration, step = state["fault"][5:7]
         what += f": iteration {iteration}, {state['program'].step_text(step)}"
@@ -122,7 +122,7 @@ def timed_out(completion: Completion[Any], timeout_s: float) -> TimeoutError:
     """Return the error of a wait that ran out; the request stays live."""
     state = completion._state
     return TimeoutError(
-        f"request {completion.request} ({Opcode(state['opcode']).word}) on grain "
+        f"request {completion.request} ({word_of(state['opcode'])}) on grain "
         f"{completion.grain.key!r} was not answered within {timeout_s} s; it is still live: "
         "wait again, or drop what is queued with grain.cancel()"
     )

@@ -18,13 +18,14 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_) return Post::kClosed;
+    if (refusing_ && (closed_ || !message.passes)) return Post::kClosed;
     if (!room()) {
       harvest();
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
+    const bool behind =
+        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
@@ -202,7 +203,7 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {
     engine_.pool->give_back(message.block, view.index, position);
-    recycle_handle(message.slot.payload[0]);
+    if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
   commit<HostWords>(view.slots[index], message.slot, position);
 }

@@ -31,6 +31,8 @@ struct Outgoing {
   u32 chunk = kNoChunk;         // staging chunk to give back
   u32 block = kNone;            // Release: the block that returns to the pool
   u32 kernel = 0;               // Compute: for the trace
+  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
+  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
@@ -91,6 +93,10 @@ class RingHost {
   enum class Hold : u8 { kDone, kLater, kNever };
   Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
+  // Nothing is held back, nobody holds, no transfer is half posted: the grain may be deactivated.
+  bool may_sleep(const Grain& grain);
+  // The id of a handle without memory is free again.
+  void forget_handle(u64 handle);
   bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
