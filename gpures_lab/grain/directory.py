@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gpures_lab.drivers import Driver
     from gpures_lab.metrics import MetricsServer, Trace
 
-__all__ = ["GrainManager", "manager"]
+__all__ = ["GrainManager", "manager", "open_manager"]
 
 logger = logging.getLogger("gpures_lab")
 logger.setLevel(environment.log_level())
@@ -171,6 +171,8 @@ class GrainManager:
                 f"GrainManager(device={device!r}) for the other"
             )
         wanted = None if dtype is None else check_dtype(dtype)
+        if durable:
+            self._saver.prepare()
         with self._lock:
             found = self._grains.get(key)
             if found is None:
@@ -433,12 +435,14 @@ class GrainManager:
     def _exit(self) -> None:
         self._closed = True
         self._engine.refuse()
-        if self._engine.wait_drained(EXIT_DRAIN_NS):
-            self._saver.drain()
-            self._keep_durable()
-        elif any(grain.durable for grain in self._grains.values()):
-            logger.warning("durable grains were not saved: a kernel was still running at exit")
-        self._finish()
+        try:
+            if self._engine.wait_drained(EXIT_DRAIN_NS):
+                self._saver.drain()
+                self._keep_durable()
+            elif any(grain.durable for grain in self._grains.values()):
+                logger.warning("durable grains were not saved: a kernel was still running at exit")
+        finally:
+            self._finish()
 
     def _report_unseen(self) -> None:
         unseen = self._engine.take_unseen()
@@ -508,6 +512,15 @@ def manager() -> GrainManager:
         if _own is None or _own.closed:
             _own = GrainManager()
         return _own
+
+
+def open_manager() -> GrainManager | None:
+    """Return the manager to look at: this process's own, else the newest open one. Makes none."""
+    own = _own
+    if own is not None and not own.closed:
+        return own
+    others = [each for each in list(_live) if not each.closed]
+    return max(others, key=lambda each: each.start_time, default=None)
 
 
 @atexit.register

@@ -114,8 +114,8 @@ PyObject* value_of(CompletionObject* self) {
   request.seen.store(true, std::memory_order_relaxed);
   drain_graveyard(*self->grain->engine);
   if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(self->value)), self->value);
-    return nullptr;
+    // A copy: a traceback in ours would hold the frames that hold us, which nothing collects.
+    return raise_hook("again", "(O)", self->value);
   }
   if (request.status != Status::kOk) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
