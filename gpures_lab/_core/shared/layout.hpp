@@ -35,6 +35,7 @@ enum class Status : u16 {
   kRingStalled = 32,
   kRingClosed = 33,
   kDeviceLost = 34,
+  kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
 };
 
 inline constexpr u32 kPageBytes = 4096;
@@ -130,7 +131,7 @@ struct BoundStep {  // worker-written: handles looked up, checked
   u64 kernel;       // Compute: a KernelEntry*
   u64 words;        // Compute: data, sizes, shapes, params, space. Write: where it goes
   u64 shapes;       // Compute: how many shape words. Write: bytes
-  u64 reserved;
+  u64 detail;       // Compute: one slice does. Write: bytes of a repeated element, 0 = none
 };
 static_assert(sizeof(BoundStep) == 32);
 
