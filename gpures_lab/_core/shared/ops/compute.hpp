@@ -9,16 +9,6 @@
 
 namespace gpures {
 
-// One call's arguments, as the kernel ABI wants them: in the CallFrame, or bound in a program.
-struct Arguments {
-  void** data;
-  i64* sizes;
-  i64* shapes;
-  u64* params;
-  i64* space;
-  i64* fault;
-};
-
 // Room for one call's arguments. In the block's shared memory on the device.
 struct CallFrame {
   void* data[kMaxArrays];
@@ -144,6 +134,7 @@ struct Compute {
     do {  // once even for an empty space: a reduction starts at its init
       const i64 end = outer - begin > step ? begin + step : outer;
       const int signal = env.call(kernel, frame, begin, end);
+      if (signal == kNotInImage) return {Status::kUnknownKernel};
       if (signal != 0) return {Status::kKernelFault, 0, u64(signal)};
       begin = end;
       if (begin < outer) {
