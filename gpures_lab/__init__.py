@@ -77,9 +77,16 @@ if TYPE_CHECKING:
         RunResult,
         manager,
         messages,
+        serve_metrics,
     )
     from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, reduction
-    from gpures_lab.metrics import ResidentMemoryMetrics, prometheus_text
+    from gpures_lab.metrics import (
+        MetricsServer,
+        ResidentMemoryMetrics,
+        Trace,
+        TracedMessage,
+        prometheus_text,
+    )
     from gpures_lab.options import RingOptions
     from gpures_lab.views import dashboard
 
@@ -98,6 +105,7 @@ __all__ = [
     "InvalidOption",
     "Kernel",
     "KernelFault",
+    "MetricsServer",
     "OutOfBounds",
     "PoolExhausted",
     "Program",
@@ -110,6 +118,8 @@ __all__ = [
     "RunResult",
     "StaleHandle",
     "StateConflict",
+    "Trace",
+    "TracedMessage",
     "UnknownKernel",
     "cpp_kernel",
     "dashboard",
@@ -119,6 +129,7 @@ __all__ = [
     "messages",
     "prometheus_text",
     "reduction",
+    "serve_metrics",
     "status",
 ]
 
@@ -134,9 +145,16 @@ _HOMES: Final = {
         "RunResult",
         "manager",
         "messages",
+        "serve_metrics",
     ),
     "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "reduction"),
-    "metrics": ("ResidentMemoryMetrics", "prometheus_text"),
+    "metrics": (
+        "MetricsServer",
+        "ResidentMemoryMetrics",
+        "Trace",
+        "TracedMessage",
+        "prometheus_text",
+    ),
     "options": ("RingOptions",),
     "views": ("dashboard",),
 }

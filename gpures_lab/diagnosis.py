@@ -69,6 +69,13 @@ class Status:
     findings: tuple[Finding, ...]
     usable: bool
 
+    def __getitem__(self, name: str) -> str:
+        """Return what was found under a name: ``gl.status()["driver"]``."""
+        for finding in self.findings:
+            if finding.name == name:
+                return finding.value
+        raise KeyError(f"{name}; there are {', '.join(each.name for each in self.findings)}")
+
     def __repr__(self) -> str:
         width = max(len(finding.name) for finding in self.findings)
         lines = []

@@ -44,6 +44,14 @@ def test_it_reads_in_a_fixed_order() -> None:
     ]
 
 
+def test_one_finding_by_its_name() -> None:
+    """Would catch: a notebook's first line that raises, or an unknown name without the cure."""
+    found = diagnosis.status(find=none)
+    assert found["driver"] == finding(found, "driver").value
+    with pytest.raises(KeyError, match="drivers; there are gpures_lab, python"):
+        found["drivers"]
+
+
 def test_without_a_gpu_nothing_is_called_gpu() -> None:
     """Would catch: a status that lets a CPU run pass for a GPU run."""
     found = diagnosis.status(find=none)

@@ -2,7 +2,7 @@
 
 ``directory`` (the manager: engine, metrics) → ``grain`` (one actor: allocate, write, compute, read,
 release) → ``borrow`` (a view without a copy), ``program`` (recorded messages), ``batch``
-(many at once).
+(many at once); ``tracing``, ``serving`` (what others see of it).
 ``hooks`` is what the native binding calls back.
 """
 
@@ -12,6 +12,7 @@ from gpures_lab.grain.directory import GrainManager, manager
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.program import Program, RunResult
 from gpures_lab.grain.result import ComputeResult
+from gpures_lab.grain.serving import serve_metrics
 
 __all__ = [
     "Completion",
@@ -23,4 +24,5 @@ __all__ = [
     "RunResult",
     "manager",
     "messages",
+    "serve_metrics",
 ]

@@ -20,6 +20,7 @@ from gpures_lab.drivers import choose
 from gpures_lab.errors import InvalidOption, RingClosed
 from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.grain.grain import Grain
+from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
 from gpures_lab.options import ManagerOptions, RingOptions
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from gpures_lab.drivers import Driver
+    from gpures_lab.metrics import MetricsServer, Trace
 
 __all__ = ["GrainManager", "manager"]
 
@@ -107,6 +109,8 @@ class GrainManager:
         self._stores: dict[int, _native.GrainBase] = {}  # by ring: they own the programs
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
+        self._recorder = recorder_of(self)
+        self._ends_with_us: list[MetricsServer] = []
         self._closed = False
         _live.add(self)
 
@@ -237,9 +241,34 @@ class GrainManager:
             self._sampler = Sampler(self._snapshot)
         return metrics_frame(self._sampler.history())
 
+    def _close_with(self, server: MetricsServer) -> None:
+        self._ends_with_us = [each for each in self._ends_with_us if not each.closed]
+        self._ends_with_us.append(server)
+
     def kernels(self) -> tuple[KernelUse, ...]:
         """Return the kernels this process has used: versions, hits and misses."""
         return kernels_used()
+
+    def trace(self, rows: int = 65_536) -> Trace:
+        """Record when each message was posted, taken and done, from now on.
+
+        Parameters
+        ----------
+        rows
+            Messages kept, 1 to 2,000,000; the oldest go first. 48 bytes each.
+
+        Returns
+        -------
+        Trace
+            Close it, or use it with ``with``; its `save` writes Chrome trace JSON, its `messages`
+            and `frame` give values.
+
+        Raises
+        ------
+        InvalidOption, RingClosed
+        """
+        self._check_open()
+        return self._recorder.start(rows)
 
     def _snapshot(self) -> dict[str, object]:
         snapshot: dict[str, object] = dict(self._engine.snapshot())
@@ -302,6 +331,9 @@ class GrainManager:
         self._closed = True
         if self._sampler is not None:
             self._sampler.close()
+        self._recorder.close()
+        for server in self._ends_with_us:
+            server.close()
         ended = self._engine.close(drain_ns)
         self._engine.drain_objects()
         self._report_unseen()

@@ -89,6 +89,11 @@ class Kernel(_native.KernelBase):
         """Return its number, for rows of `gl.messages`."""
         return number_of(self)
 
+    @property
+    def versions(self) -> int:
+        """How many compiled versions of it this process holds, one a choice of dtypes."""
+        return self._native_counts()["versions"]
+
     def _scalars(self, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:
         from gpures_lab.kernels.specialize import scalars
 

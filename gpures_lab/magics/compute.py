@@ -10,6 +10,7 @@ from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_sco
 from gpures_lab.errors import InvalidOption
 from gpures_lab.kernels import Kernel, cpp_kernel, kernel_from_source
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.display import TimedCompute
 from gpures_lab.magics.inference import FIRST_LINE, Uses, infer_python
 from gpures_lab.magics.inference_cpp import declaration, infer_cpp
 
@@ -68,14 +69,14 @@ class ComputeMagics(Magics):
         repeat = names.evaluate(args.repeat, "--repeat")
         if not isinstance(repeat, int) or repeat < 1:
             raise InvalidOption(f"--repeat {args.repeat}: give 1 or more", repeat=repeat)
-        given = dict(_param(text, names) for text in args.param)
+        told = dict(_param(text, names) for text in args.param)
         # Handles that only the grain has by name count as well.
         visible = {**grain.handles, **names.visible}
         infer = infer_python if args.lang == "python" else infer_cpp
-        uses = infer(args.name, body, visible, tuple(given))
+        uses = infer(args.name, body, visible, tuple(told))
         uses = _as_told(uses, args)
         arrays = {each: names.handle(each, grain) for each in (*uses.inputs, *uses.outputs)}
-        values = {each: given.get(each, visible.get(each)) for each in uses.params}
+        values = {each: told.get(each, visible.get(each)) for each in uses.params}
         kernel = self._kernel(args, body, uses, arrays=arrays, values=values, visible=visible)
         completions = [
             grain.compute(
@@ -93,7 +94,10 @@ class ComputeMagics(Magics):
             names.bind(args.into, completions[-1])
             return None
         results = [each.result() for each in completions]
-        return results[-1] if args.time else None
+        if not args.time:
+            return None
+        given = (*uses.inputs, *uses.params)
+        return TimedCompute.of(results[-1], uses.outputs, given, kernel.versions)
 
     def _kernel(
         self,

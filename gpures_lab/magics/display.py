@@ -1,19 +1,75 @@
-"""A handle at the end of a cell: what it is, and its first values."""
+"""What a cell shows: a handle with its first values, one line of what a magic did."""
 
 from __future__ import annotations
 
 import html
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 
 from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import GpuResError
+from gpures_lab.grain import ComputeResult
+from gpures_lab.metrics.units import bytes_text, latency_text
 
-__all__ = ["handle_html", "handle_text", "show_handles", "unshow_handles"]
+__all__ = [
+    "Allocated",
+    "TimedCompute",
+    "handle_html",
+    "handle_text",
+    "show_handles",
+    "unshow_handles",
+]
 
 MOST_ELEMENTS = 64
 READ_WITHIN_S = 0.05
+
+
+class Allocated:
+    """The line of ``%grain_alloc``. It holds text, so that ``Out`` keeps no memory alive."""
+
+    def __init__(self, handle: ResidentArray) -> None:
+        lab = handle.grain.manager
+        place = lab.driver.label
+        if lab.driver.name == "host":
+            place = "host (CPU threads; why: %grain_status)"
+        self._text = (
+            f"{handle.name}  {handle.dtype} {handle.shape}  {bytes_text(handle.nbytes)}  "
+            f"grain {handle.grain.key!r} on {place}"
+        )
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class TimedCompute(ComputeResult):
+    """The result of ``%%grain_compute --time``, shown as one line."""
+
+    _done: str
+
+    @classmethod
+    def of(
+        cls, result: ComputeResult, outputs: Sequence[str], given: Sequence[str], versions: int
+    ) -> Self:
+        """Return a result that shows the names it wrote and read, and how often it was compiled."""
+        self = cls(*result)
+        self._done = (
+            f"{', '.join(outputs)} ← {result.kernel}({', '.join(given)})  compiled "
+            f"{'once' if versions == 1 else f'{versions} times'}"
+        )
+        return self
+
+    def __repr__(self) -> str:
+        return (
+            f"{self._done}  queue {latency_text(self.queue_ns)}  "
+            f"service {latency_text(self.execution_time_ns)}  "
+            f"round trip {latency_text(self.round_trip_ns)}"
+        )
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        del cycle
+        printer.text(repr(self))
 
 
 def handle_text(handle: ResidentArray) -> str:

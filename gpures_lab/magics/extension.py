@@ -7,12 +7,13 @@ from typing import Any
 from gpures_lab.magics.completion import IDENTIFIER, matcher
 from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
+from gpures_lab.magics.looking import LookingMagics
 from gpures_lab.magics.memory import GrainMagics
 from gpures_lab.magics.programs import ProgramMagics
 
 __all__ = ["load", "unload"]
 
-_Ours = GrainMagics | ComputeMagics | ProgramMagics
+_Ours = GrainMagics | LookingMagics | ComputeMagics | ProgramMagics
 
 
 def load(shell: Any) -> None:
@@ -21,7 +22,12 @@ def load(shell: Any) -> None:
         return
     # Its constructor adds it to what %config lists.
     lines = GrainMagics(shell)
-    shell.register_magics(lines, ComputeMagics(shell, lines), ProgramMagics(shell, lines))
+    shell.register_magics(
+        lines,
+        LookingMagics(shell, lines),
+        ComputeMagics(shell, lines),
+        ProgramMagics(shell, lines),
+    )
     shell.Completer.custom_matchers.append(matcher(lines))
     show_handles(shell)
 
@@ -29,6 +35,8 @@ def load(shell: Any) -> None:
 def unload(shell: Any) -> None:
     """Leave the shell as it was; grains and handles live on."""
     for magics in _loaded(shell):
+        if isinstance(magics, GrainMagics | LookingMagics):
+            magics.close()
         shell.configurables.remove(magics)
         for kind, names in magics.magics.items():
             for name in names:

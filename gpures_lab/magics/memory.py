@@ -1,4 +1,4 @@
-"""The line magics: choose a grain, move data, look."""
+"""The line magics that act: choose a grain, move data."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
-from traitlets import Bool, Unicode
+from traitlets import Bool, Int, Unicode, observe
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption
 from gpures_lab.grain import Grain, GrainManager, manager
 from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.magics.arguments import option, parsed
-from gpures_lab.magics.listing import Listing
+from gpures_lab.magics.display import Allocated
+from gpures_lab.metrics.trace import MOST_ROWS
 
 if TYPE_CHECKING:
     from gpures_lab.magics.names import Names
+    from gpures_lab.metrics import Trace
 
 __all__ = ["GrainMagics"]
 
@@ -32,14 +34,55 @@ class GrainMagics(Magics):
         config=True
     )
 
+    history = Int(600, min=1, max=20_000, help="Updates that a dashboard keeps.").tag(config=True)
+    trace_rows = Int(
+        4096, min=0, max=MOST_ROWS, help="Latest messages kept for %grain_trace; 0 keeps none."
+    ).tag(config=True)
+
     _key = "notebook"
+    _recent: Trace | None = None
     lab: GrainManager | None = None
     """The manager once a magic has asked for it; completion looks, and starts none."""
 
     def grain_of_cell(self) -> Grain:
         """Return the current grain, of this process's manager."""
-        self.lab = manager()
+        self._meet(manager())
+        assert self.lab is not None
         return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
+
+    def recent_trace(self) -> Trace:
+        """Return the trace of the latest messages.
+
+        Raises
+        ------
+        InvalidOption
+            None are kept.
+        """
+        if self._recent is None:
+            raise InvalidOption(
+                "no messages are kept (GrainMagics.trace_rows is 0): "
+                "%config GrainMagics.trace_rows = 4096, or trace one cell with %%grain_trace"
+            )
+        return self._recent
+
+    def close(self) -> None:
+        """Keep no messages any more."""
+        if self._recent is not None:
+            self._recent.close()
+            self._recent = None
+
+    def _meet(self, lab: GrainManager) -> None:
+        if lab is not self.lab:
+            self.close()
+            self.lab = lab
+        if self._recent is None and self.trace_rows:
+            self._recent = lab.trace(self.trace_rows)
+
+    @observe("trace_rows")
+    def _trace_rows_changed(self, _change: object) -> None:
+        self.close()
+        if self.lab is not None and not self.lab.closed:
+            self._meet(self.lab)
 
     @line_magic
     @needs_local_scope
@@ -56,8 +99,9 @@ class GrainMagics(Magics):
         """
         key = self._key if args.key is None else args.key
         device = args.device or (None if self.device == "auto" else self.device)
-        self.lab = manager()
-        found = self.lab.grain(key, dtype=args.dtype, device=device)
+        lab = manager()
+        self._meet(lab)
+        found = lab.grain(key, dtype=args.dtype, device=device)
         self._key = key
         return found
 
@@ -71,7 +115,7 @@ class GrainMagics(Magics):
     @option("--like", help="handle whose shape and dtype it gets")
     @option("--fill", help="number that every element gets")
     @option("--pinned", action="store_true", help="page-locked host memory")
-    def grain_alloc(self, args: argparse.Namespace, names: Names) -> None:
+    def grain_alloc(self, args: argparse.Namespace, names: Names) -> Allocated:
         """Allocate resident memory and give the handle a name.
 
         Memory that had the name is given back. A refused call changes nothing.
@@ -112,6 +156,7 @@ class GrainMagics(Magics):
         names.bind(args.name, handle)
         if data is not None:
             handle.write(data).result()
+        return Allocated(handle)
 
     @line_magic
     @needs_local_scope
@@ -174,46 +219,6 @@ class GrainMagics(Magics):
         grain = self.grain_of_cell()
         for handle in [names.handle(name, grain) for name in args.names]:
             handle.release()
-
-    @line_magic
-    @parsed()
-    def grain_list(self, _args: argparse.Namespace, _names: Names) -> Listing:
-        """Show what the current grain holds.
-
-        Example::
-
-            %grain_list
-        """
-        return Listing.of(self.grain_of_cell())
-
-    @line_magic
-    @parsed()
-    @option("--all", action="store_true", help="of the whole manager")
-    @option("--frame", action="store_true", help="the history as a pandas DataFrame")
-    def grain_metrics(self, args: argparse.Namespace, _names: Names) -> Any:
-        """Show what the current grain has done, or all grains.
-
-        Example::
-
-            %grain_metrics --all
-        """
-        grain = self.grain_of_cell()
-        if args.frame:
-            return grain.manager.metrics_frame()
-        return grain.manager.metrics() if args.all else grain.metrics()
-
-    @line_magic
-    @parsed()
-    def grain_status(self, _args: argparse.Namespace, _names: Names) -> Any:
-        """Show what works on this machine, what is missing, and the cure.
-
-        Example::
-
-            %grain_status
-        """
-        from gpures_lab.diagnosis import status
-
-        return status()
 
 
 def _array(value: Any, text: str) -> np.ndarray[Any, Any]:

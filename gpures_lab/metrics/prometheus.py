@@ -50,6 +50,8 @@ class MetricsCollector:
         """Yield every metric, all from one snapshot of each source."""
         from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+        if getattr(self._source, "closed", False):
+            return  # figures that no longer move would look alive
         rows = [("", self._source.metrics())]
         rows += [(key, source.metrics()) for key, source in self._grains.items()]
         for name in METRICS:

@@ -5,9 +5,9 @@
 the thread that moves it). Bokeh is imported at the first use.
 """
 
-from gpures_lab.views.live import Dashboard, dashboard
+from gpures_lab.views.live import Dashboard, close_dashboard, dashboard
 from gpures_lab.views.page import Page
 from gpures_lab.views.readings import Reader
 from gpures_lab.views.report import save_report
 
-__all__ = ["Dashboard", "Page", "Reader", "dashboard", "save_report"]
+__all__ = ["Dashboard", "Page", "Reader", "close_dashboard", "dashboard", "save_report"]

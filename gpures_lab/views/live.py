@@ -22,7 +22,7 @@ from gpures_lab.views.ticker import Ticker
 if TYPE_CHECKING:
     from os import PathLike
 
-__all__ = ["Dashboard", "dashboard"]
+__all__ = ["Dashboard", "close_dashboard", "dashboard"]
 
 
 class Dashboard:
@@ -185,6 +185,7 @@ def dashboard(
     window_s: float = 5.0,
     rate_hz: float = 4.0,
     theme: str = "auto",
+    history: int = 600,
 ) -> Dashboard:
     """Return live figures of ``lab``, and close those it replaces. See `Dashboard`.
 
@@ -194,9 +195,14 @@ def dashboard(
         The one that was open stays open.
     """
     lab = manager() if lab is None else lab
-    made = Dashboard(lab, window_s=window_s, rate_hz=rate_hz, theme=theme)
+    made = Dashboard(lab, window_s=window_s, rate_hz=rate_hz, theme=theme, history=history)
+    close_dashboard(lab)
+    _open[id(lab)] = made
+    return made
+
+
+def close_dashboard(lab: GrainManager) -> None:
+    """Close the one that `dashboard` has open for a manager, if there is one."""
     before = _open.pop(id(lab), None)
     if before is not None:
         before.close()
-    _open[id(lab)] = made
-    return made

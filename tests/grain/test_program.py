@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -344,3 +345,27 @@ def test_no_python_and_no_message_between_first_and_last_step() -> None:
         assert completion.done()
         assert lab._engine.snapshot()["messages_posted"] == before + 1
         assert np.asarray(z)[0] == 100 * (10 + 20_000 + repeat)
+
+
+def test_progress_of_a_running_program(lab: gl.GrainManager) -> None:
+    """Would catch: a bar that stands still, runs backwards, or shows another run's iterations."""
+    grain = lab.grain()
+    z, program = counter(grain)
+    before = program.run(repeat=1000)
+    before.result(LIMIT_S)
+    assert before.progress() == 1000
+    run = program.run(repeat=2**40)
+    queued = program.run(repeat=5)
+    seen = [0]
+    end = time.monotonic() + LIMIT_S
+    while len(set(seen)) < 4:
+        assert time.monotonic() < end, f"progress stands at {seen[-1]}"
+        seen.append(run.progress())
+        assert queued.progress() == 0
+    assert seen == sorted(seen)
+    grain.cancel()
+    assert isinstance(run.exception(LIMIT_S), Cancelled)
+    assert run.progress() >= seen[-1]
+    grain.barrier().result(LIMIT_S)
+    assert int(np.asarray(z)[0]) == 1000 + run.progress()
+    assert grain.ping().progress() is None

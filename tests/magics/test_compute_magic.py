@@ -64,6 +64,7 @@ def test_an_equal_cell_adds_no_kernel(filled: Notebook) -> None:
     filled("a = 0.25")
     result = filled("%%grain_compute --time\nz[i] = a * x[i]  # again")
     assert result.cache_hit
+    assert repr(result).startswith("z ← cell(x, a)  compiled once  queue ")
     assert values(filled)[4] == 1
     assert sorted(use.versions for use in gl.manager().kernels()) == sorted(kernels)
 

@@ -24,11 +24,14 @@ def test_the_names_are_held() -> None:
         "Grain",
         "GrainManager",
         "Kernel",
+        "MetricsServer",
         "Program",
         "ResidentArray",
         "ResidentMemoryMetrics",
         "RingOptions",
         "RunResult",
+        "Trace",
+        "TracedMessage",
         "cpp_kernel",
         "dashboard",
         "fma",
@@ -37,6 +40,7 @@ def test_the_names_are_held() -> None:
         "messages",
         "prometheus_text",
         "reduction",
+        "serve_metrics",
         "status",
     }
     assert list(gpures_lab.__all__) == sorted(gpures_lab.__all__)

@@ -101,8 +101,11 @@ class Engine {
   void recycle(Request* request);
   std::vector<UnseenFailure> take_unseen();
 
-  void start_trace(u64 capacity);
-  std::vector<TraceRow> take_trace();
+  // Keeps the last `capacity` rows from here on, those that it has among them; 0 keeps no more.
+  void keep_trace(u64 capacity);
+  // Rows from number `since` on, as far as they are kept, and the number after the last.
+  u64 read_trace(u64 since, std::vector<TraceRow>& rows);
+  u64 trace_begin() const { return trace_begin_; }
   void trace(const TraceRow& row);
   bool tracing() const { return tracing_.load(std::memory_order_relaxed); }
 
@@ -189,8 +192,9 @@ class Engine {
 
   std::atomic<bool> tracing_{false};
   std::mutex trace_mutex_;
-  std::vector<TraceRow> trace_;
-  u64 trace_capacity_ = 0, trace_next_ = 0;
+  std::vector<TraceRow> trace_;  // row number r at r % size
+  u64 trace_count_ = 0, trace_kept_ = 0;
+  const u64 trace_begin_ = ticks();
 
   u64 stall_signature_ = 0, stall_since_ = 0;
 };

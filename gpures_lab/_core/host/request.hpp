@@ -43,11 +43,13 @@ struct UnseenFailure {
   u32 grain;
 };
 
-// One row of the message trace, in ticks.
+// One row of the message trace, in ticks; where Python reads it, in ns since the trace began.
 struct TraceRow {
   u64 posted, taken, done, request;
   u32 grain, kernel;
   u16 opcode, status;
+  u32 ring;
 };
+static_assert(sizeof(TraceRow) == 48);  // ROW of metrics/trace.py
 
 }  // namespace gpures

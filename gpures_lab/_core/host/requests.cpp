@@ -82,33 +82,31 @@ void Engine::return_chunk(u32 chunk) {
   free_chunks_.push_back(chunk);
 }
 
-void Engine::start_trace(u64 capacity) {
+void Engine::keep_trace(u64 capacity) {
   std::lock_guard guard(trace_mutex_);
-  trace_.clear();
-  trace_.reserve(capacity);
-  trace_capacity_ = capacity;
-  trace_next_ = 0;
   tracing_ = capacity != 0;
+  if (capacity == 0 || capacity == trace_.size()) return;
+  std::vector<TraceRow> rows(capacity);
+  trace_kept_ = std::min(trace_kept_, capacity);
+  for (u64 number = trace_count_ - trace_kept_; number < trace_count_; ++number) {
+    rows[number % capacity] = trace_[number % trace_.size()];
+  }
+  trace_ = std::move(rows);
 }
 
 void Engine::trace(const TraceRow& row) {
   std::lock_guard guard(trace_mutex_);
-  if (trace_capacity_ == 0) return;
-  if (trace_.size() < trace_capacity_) {
-    trace_.push_back(row);
-  } else {
-    trace_[trace_next_++ % trace_capacity_] = row;
-  }
+  if (trace_.empty()) return;
+  trace_[trace_count_++ % trace_.size()] = row;
+  trace_kept_ = std::min<u64>(trace_kept_ + 1, trace_.size());
 }
 
-std::vector<TraceRow> Engine::take_trace() {
+u64 Engine::read_trace(u64 since, std::vector<TraceRow>& rows) {
   std::lock_guard guard(trace_mutex_);
-  std::vector<TraceRow> rows = std::exchange(trace_, {});
-  if (trace_capacity_ != 0 && trace_next_ != 0) {  // oldest first
-    std::rotate(rows.begin(), rows.begin() + long(trace_next_ % trace_capacity_), rows.end());
-  }
-  trace_next_ = 0;
-  return rows;
+  u64 next = std::max(since, trace_count_ - trace_kept_);
+  rows.reserve(trace_count_ - std::min(next, trace_count_));
+  for (; next < trace_count_; ++next) rows.push_back(trace_[next % trace_.size()]);
+  return trace_count_;
 }
 
 }  // namespace gpures

@@ -1,14 +1,12 @@
+// Posting: a message gets its request and its slot.
 #include "host/ring_host.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "host/clock.hpp"
 #include "host/engine.hpp"
-#include "shared/cancel.hpp"
-#include "shared/ops/program.hpp"
 #include "shared/wake.hpp"
 
 namespace gpures {
@@ -43,14 +41,6 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   return Post::kPosted;
 }
 
-void RingHost::enqueue(Grain& grain, const Outgoing& message) {
-  if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
-  if (grain.held->empty()) holding_.push_back(&grain);
-  const u8* page = static_cast<const u8*>(message.page);
-  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
-  ++held_count_;
-}
-
 u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request& request) {
   WakeState found;
   u64 fitted;
@@ -81,7 +71,8 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   return fitted;
 }
 
-u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& request) {
+u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
+                         Request& request) {
   WakeState found;
   u64 fitted;
   {
@@ -95,14 +86,11 @@ u64 RingHost::post_parts(Grain& grain, const Part* parts, u64 count, Request& re
     const u64 mask = view.slot_count - 1;
     for (u64 n = 0; n < fitted; ++n) {
       const u64 position = next_ + n;
-      Slot message = parts[n].slot;
+      Slot message{};
+      source.fill(first + n, message, view.pages + (position & mask) * kPageBytes);
       message.request = request.id;
       message.grain = grain.index;
-      message.flags |= kBatchMember;
-      if (parts[n].page_bytes) {
-        std::memcpy(view.pages + (position & mask) * kPageBytes, parts[n].page,
-                    parts[n].page_bytes);
-      }
+      message.flags = u16(kBatchMember | lane << kBatchLaneShift);
       waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
       commit<HostWords>(view.slots[position & mask], message, position);
     }
@@ -182,6 +170,22 @@ void RingHost::end_parts(Grain& grain) {
   grain.sending = false;
 }
 
+u32 RingHost::begin_batch(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  const u32 lane = u32(std::countr_one(lanes_));
+  if (grain.sending || lane >= kBatchLanes) return kNoLane;
+  grain.sending = true;
+  lanes_ |= 1u << lane;
+  return lane;
+}
+
+// The lane's next batch lies behind all of this one, so the worker needs no word of the end.
+void RingHost::end_batch(Grain& grain, u32 lane) {
+  std::lock_guard guard(mutex_);
+  grain.sending = false;
+  lanes_ &= ~(1u << lane);
+}
+
 // Under the lock, with room. [R2]: page and payload before the sequence.
 void RingHost::place(Grain& grain, Outgoing& message) {
   const u64 position = next_++;
@@ -226,97 +230,6 @@ bool RingHost::poll() {
   return moved;
 }
 
-bool RingHost::has_news(const Request& request) const {
-  const u64 position = request.position.load(std::memory_order_acquire);
-  if (position == kNoPosition) return false;
-  return is_published<HostWords>(view.completions[position & (view.slot_count - 1)], position);
-}
-
-bool RingHost::harvest() {
-  if (taken_ == next_ || closed_) return false;
-  const u64 first = taken_;
-  u64 now = 0;
-  while (taken_ != next_) {
-    const u64 index = taken_ & (view.slot_count - 1);
-    if (!is_published<HostWords>(view.completions[index], taken_)) break;
-    if (now == 0) now = ticks();
-    CompletionEntry answer;
-    copy_completion<HostWords>(answer, view.completions[index]);
-    take_one(answer, waiting_[index], now);
-    ++taken_;
-  }
-  if (taken_ == first) return false;
-  answered_.store(taken_, std::memory_order_release);
-  add_pending(-i64(taken_ - first));
-  return true;
-}
-
-void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now) {
-  Request& request = *waiting.request;
-  Grain& grain = *request.grain;
-  const Status status = Status(answer.status);
-  const u64 index = taken_ & (view.slot_count - 1);
-  const u8* page = view.pages + index * kPageBytes;
-  if (waiting.destination && status == Status::kOk) {
-    const u8* from = waiting.chunk == kNoChunk ? page : engine_.chunk(waiting.chunk);
-    std::memcpy(waiting.destination, from, waiting.destination_bytes);
-  }
-  if (waiting.chunk != kNoChunk) engine_.return_chunk(waiting.chunk);
-  if (answer.detail == sizeof(request.fault)) std::memcpy(request.fault, page, answer.detail);
-
-  const TickScale& scale = TickScale::get();
-  const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
-  // A program's own account covers every launch it took, and does not saturate.
-  const bool program =
-      request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
-  const u64 service =
-      scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
-  const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
-  queue_.add(queue);
-  service_.add(service);
-  round_trip_.add(round_trip);
-  ++processed_;
-  --grain.inflight;
-  ++grain.counts.messages;
-  grain.counts.service_ns += service;
-  if (status != Status::kOk) {
-    ++failed_;
-    ++grain.counts.failed;
-  }
-  if (engine_.tracing()) {
-    engine_.trace({waiting.posted, answer.taken, answer.taken + answer.service, request.id,
-                   grain.index, request.kernel, request.opcode, answer.status});
-  }
-  if (request.status == Status::kOk) {
-    request.status = status;
-    request.value = answer.value;
-    if (status != Status::kOk) request.failed_left = request.parts;
-  }
-  if (request.queue_ns == 0) request.queue_ns = queue;
-  request.service_ns += service;
-  request.round_trip_ns = round_trip;
-  if (--request.parts == 0) this->answer(&request);
-}
-
-void RingHost::answer(Request* request) {
-  const int notify = request->notify;
-  const u32 before = request->state.fetch_or(Request::kAnswered, std::memory_order_acq_rel);
-  if (before & Request::kDropped) {  // nobody will look
-    if (request->status != Status::kOk) engine_.note_unseen(*request);
-    if (request->keep) {
-      engine_.bury(request);
-    } else {
-      request->next = free_requests_;
-      free_requests_ = request;
-    }
-    return;
-  }
-  if (notify >= 0) {
-    const u64 one = 1;
-    [[maybe_unused]] const auto written = write(notify, &one, sizeof one);
-  }
-}
-
 Request* RingHost::new_request(Grain& grain, u16 opcode) {
   std::lock_guard guard(mutex_);
   return take_request(grain, opcode);
@@ -346,200 +259,6 @@ Request* RingHost::take_request(Grain& grain, u16 opcode) {
   request->queue_ns = request->service_ns = request->round_trip_ns = 0;
   request->keep = nullptr;
   return request;
-}
-
-bool RingHost::may_go(const Held& front) const {
-  if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
-  return std::all_of(holding_.begin(), holding_.end(), [&](const Grain* grain) {
-    return grain->held->front().ticket >= front.ticket;
-  });
-}
-
-bool RingHost::flush_held() {
-  bool moved = false;
-  bool again = !closed_;
-  while (again) {
-    again = false;
-    for (size_t g = 0; g < holding_.size();) {
-      Grain& grain = *holding_[g];
-      while (grain.hold == 0 && !grain.held->empty() && next_ - taken_ < view.slot_count &&
-             may_go(grain.held->front())) {
-        Held& front = grain.held->front();
-        front.message.page = front.page.data();
-        place(grain, front.message);
-        grain.held->pop_front();
-        --held_count_;
-        again = moved = true;
-      }
-      if (grain.held->empty()) {
-        holding_[g] = holding_.back();
-        holding_.pop_back();
-      } else {
-        ++g;
-      }
-    }
-  }
-  return moved;
-}
-
-void RingHost::abandon_parts(Request& request, u32 parts, Status cause) {
-  std::lock_guard guard(mutex_);
-  if (request.status == Status::kOk) request.status = cause;
-  request.parts -= parts;
-  if (request.parts == 0) answer(&request);
-}
-
-// Placed parts cannot be taken back, so a transfer that has begun goes on to its end.
-bool RingHost::withdraw(Grain& grain, const Request& request) {
-  std::lock_guard guard(mutex_);
-  if (request.position.load(std::memory_order_relaxed) != kNoPosition) return false;
-  if (!grain.held) return true;
-  const auto removed = std::erase_if(*grain.held, [&](const Held& held) {
-    if (held.message.request != &request) return false;
-    if (held.message.chunk != kNoChunk) engine_.return_chunk(held.message.chunk);
-    return true;
-  });
-  held_count_ -= removed;
-  add_pending(-i64(removed));
-  if (grain.held->empty()) std::erase(holding_, &grain);
-  return true;
-}
-
-RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
-  std::lock_guard guard(mutex_);
-  const bool own = grain.hold != 0 && grain.holder == thread;
-  if (grain.hold != 0 && !own) return Hold::kLater;
-  if ((grain.held && !grain.held->empty()) || grain.sending) {
-    return own ? Hold::kNever : Hold::kLater;
-  }
-  ++grain.hold;
-  grain.holder = thread;
-  return Hold::kDone;
-}
-
-RingHost::Watch RingHost::watch(Request& request, int descriptor) {
-  std::lock_guard guard(mutex_);  // answers are given under it
-  if (request.answered()) return Watch::kAnswered;
-  const int now = request.notify;
-  if (descriptor >= 0 && now >= 0 && now != descriptor) return Watch::kTaken;
-  request.notify = descriptor;
-  return Watch::kSet;
-}
-
-bool RingHost::unhold(Grain& grain) {
-  bool free;
-  {
-    std::lock_guard guard(mutex_);
-    free = --grain.hold == 0;
-  }
-  poll();
-  return free;
-}
-
-bool RingHost::is_idle(const Grain& grain) {
-  std::lock_guard guard(mutex_);
-  return grain.inflight == 0;
-}
-
-bool RingHost::cancel(Grain& grain) {
-  std::lock_guard guard(mutex_);
-  harvest();
-  if (closed_) return true;
-  if (grain.inflight != 0) {
-    // An entry of this grain that still covers something only grows: one store, nothing to tear.
-    auto* const entries = view.control->cancel;
-    auto* const own = std::find_if(entries, entries + kCancelEntries, [&](const CancelEntry& e) {
-      return e.grain == grain.index && e.last > taken_;
-    });
-    if (own != entries + kCancelEntries) {
-      HostWords::store_release_sys(own->last, next_);
-    } else {
-      if (entries[cancels_ % kCancelEntries].last > taken_) return false;  // another's, unanswered
-      write_cancel<HostWords>(*view.control, cancels_, grain.index, next_);
-      ++cancels_;
-    }
-    engine_.tell_cancel();
-  }
-  if (grain.held) {
-    auto& held = *grain.held;
-    for (auto it = held.begin(); it != held.end();) {
-      if (!can_cancel(it->message.slot.opcode)) {
-        ++it;
-        continue;
-      }
-      answer_here(it->message, Status::kCancelled);
-      it = held.erase(it);
-      --held_count_;
-    }
-    if (held.empty()) std::erase(holding_, &grain);
-  }
-  return true;
-}
-
-// An answer that no worker gives: held back and dropped, or left behind at the end.
-void RingHost::answer_here(const Outgoing& message, Status status) {
-  if (message.chunk != kNoChunk) engine_.return_chunk(message.chunk);
-  Request& request = *message.request;
-  if (request.status == Status::kOk) request.status = status;
-  add_pending(-1);
-  if (--request.parts == 0) answer(&request);
-}
-
-void RingHost::refuse(Status cause) {
-  std::lock_guard guard(mutex_);
-  refusing_ = true;
-  if (close_cause_ == Status::kOk) close_cause_ = cause;
-}
-
-void RingHost::close(Status cause) {
-  std::lock_guard guard(mutex_);
-  if (closed_) return;
-  harvest();
-  refusing_ = closed_ = true;
-  if (close_cause_ == Status::kOk) close_cause_ = cause;
-  for (; taken_ != next_; ++taken_) {
-    const Waiting& waiting = waiting_[taken_ & (view.slot_count - 1)];
-    Outgoing left;
-    left.request = waiting.request;
-    --waiting.request->grain->inflight;
-    answer_here(left, cause);  // its staging chunk stays: a stalled worker may still use it
-  }
-  for (Grain* grain : holding_) {
-    for (const Held& held : *grain->held) answer_here(held.message, cause);
-    grain->held->clear();
-  }
-  holding_.clear();
-  held_count_ = 0;
-}
-
-Status RingHost::close_cause() {
-  std::lock_guard guard(mutex_);
-  return close_cause_;
-}
-
-u64 RingHost::in_slots() {
-  std::lock_guard guard(mutex_);
-  return next_ - taken_;
-}
-
-GrainCounts RingHost::counts(Grain& grain) {
-  std::lock_guard guard(mutex_);
-  GrainCounts counts = grain.counts;
-  counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
-  return counts;
-}
-
-void RingHost::add_to(Snapshot& snapshot) {
-  std::lock_guard guard(mutex_);
-  if (!closed_) harvest();
-  snapshot.queue.merge(queue_);
-  snapshot.service.merge(service_);
-  snapshot.round_trip.merge(round_trip_);
-  snapshot.processed += processed_;
-  snapshot.failed += failed_;
-  snapshot.posted += next_;
-  snapshot.held += held_count_;
-  snapshot.pending += pending_count.load(std::memory_order_relaxed);
 }
 
 }  // namespace gpures

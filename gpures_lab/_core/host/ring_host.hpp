@@ -51,13 +51,17 @@ class RingHost {
   // Many small messages (payload in the slot) and one request, whose `parts` is set to their
   // number: one lock, one stamp, one wake-up a call. Returns how many fitted.
   u64 post_batch(Grain& grain, const Slot* messages, u64 count, Request& request);
-  // The same with pages, for grain.submit(). Nothing fits while messages are held back.
-  struct Part {
-    Slot slot;
-    const void* page;
-    u32 page_bytes;
+  // The same with pages, for grain.submit(): messages are made where they are posted. Nothing fits
+  // while the grain's messages are held back.
+  class Source {
+   public:
+    virtual void fill(u64 row, Slot& message, u8* page) const = 0;
+
+   protected:
+    ~Source() = default;
   };
-  u64 post_parts(Grain& grain, const Part* parts, u64 count, Request& request);
+  u64 post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
+                 Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
@@ -71,6 +75,10 @@ class RingHost {
   // A transfer in parts is one message to everybody else: other posters of the grain wait.
   bool begin_parts(Grain& grain);
   void end_parts(Grain& grain);
+  // The same for a batch, which gets a lane; kNoLane: try again later.
+  static constexpr u32 kNoLane = kBatchLanes;
+  u32 begin_batch(Grain& grain);
+  void end_batch(Grain& grain, u32 lane);
 
   // `request` will never get its last `parts` parts: they count as answered with `cause`.
   void abandon_parts(Request& request, u32 parts, Status cause);
@@ -151,6 +159,7 @@ class RingHost {
   u64 held_count_ = 0;
   u64 tickets_ = 0;
   u64 cancels_ = 0;
+  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
   bool refusing_ = false;         // no new messages
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;

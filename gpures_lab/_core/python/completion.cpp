@@ -1,5 +1,6 @@
 // Completion: made in native code, waited for without the GIL.
 #include "python/objects.hpp"
+#include "shared/words.hpp"
 #include "structmember.h"
 
 namespace gpures::python {
@@ -211,6 +212,21 @@ bool blocked(const CompletionObject* self) {
          !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
 }
 PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
+// Iterations of a program that are done for certain; None for other messages.
+PyObject* progress(PyObject* object, PyObject*) {
+  CompletionObject* self = as(object);
+  const Request& request = *self->request;
+  if (request.opcode != u16(Opcode::kRunProgram)) Py_RETURN_NONE;
+  if (self->grain->engine->forked()) return PyLong_FromLong(0);
+  const Progress& word = self->grain->core->ring.view.control->progress;
+  const u64 position = HostWords::load_acquire_sys(word.position);
+  const u64 iteration = HostWords::load_relaxed_sys(word.iteration);
+  const u64 own = request.position.load(std::memory_order_acquire);
+  if (request.answered()) return PyLong_FromUnsignedLongLong(request.value);
+  const bool runs = own != kNoPosition && position == own + 1;
+  return PyLong_FromUnsignedLongLong(runs ? iteration : 0);
+}
+
 PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never waits
   Request& request = *as(object)->request;
   const bool answered = request.answered();
@@ -251,6 +267,11 @@ PyMethodDef methods[] = {
      "exception($self, timeout=None)\n--\n\nWait, and return the error or None."},
     {"done", done, METH_NOARGS,
      "done($self, /)\n--\n\nWhether the answer is in; takes what has arrived, never waits."},
+    {"progress", progress, METH_NOARGS,
+     "progress($self, /)\n--\n\n"
+     "Iterations of a program's run that are done, an int; None for other messages. Never waits.\n\n"
+     "0 until it starts. While it runs the number is that of its last launch, so it lags by a\n"
+     "lease (`RingOptions.lease_ms`) at most; then it is final."},
     {"_notify", notify, METH_O, nullptr},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
     {nullptr, nullptr, 0, nullptr}};

@@ -25,6 +25,23 @@ PyObject* kernels_used() {
   return list;
 }
 
+// A row of the trace may outlive its kernel, so names stay as ids do: for the process's life.
+static std::vector<PyObject*>& names_by_id() {
+  static std::vector<PyObject*> names;
+  return names;
+}
+
+PyObject* kernel_names() {
+  PyObject* found = PyDict_New();
+  for (size_t id = 0; id < names_by_id().size(); ++id) {
+    if (!names_by_id()[id]) continue;
+    PyObject* key = PyLong_FromSize_t(id);
+    PyDict_SetItem(found, key, names_by_id()[id]);
+    Py_DECREF(key);
+  }
+  return found;
+}
+
 namespace {
 
 // Parameter codes of a signature key: Python scalars are weak, NumPy scalars keep their dtype.
@@ -288,6 +305,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     if (kernel->variants->empty()) used_kernels().push_back(kernel_object);
     kernel->variants->push_back(variant);
     ++total_versions;
+    if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
+    names_by_id()[variant->id] = Py_XNewRef(kernel->name);
   }
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {

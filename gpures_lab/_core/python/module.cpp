@@ -84,15 +84,17 @@ nb::list unseen_of(EngineHandle& self) {
   return list;
 }
 
-nb::list trace_of(EngineHandle& self) {
-  nb::list list;
+// The number after the last row, and the rows as bytes: a Python object a row would cost more than
+// the message did.
+nb::tuple trace_of(EngineHandle& self, u64 since) {
+  std::vector<TraceRow> rows;
+  const u64 next = self.engine->read_trace(since, rows);
   const TickScale& scale = TickScale::get();
-  for (const TraceRow& row : self.engine->take_trace()) {
-    list.append(nb::make_tuple(scale.to_ns(row.posted), scale.to_ns(row.taken),
-                               scale.to_ns(row.done), row.request, row.grain, row.kernel,
-                               int(row.opcode), int(row.status)));
+  const u64 begin = self.engine->trace_begin();
+  for (TraceRow& row : rows) {
+    for (u64* at : {&row.posted, &row.taken, &row.done}) *at = scale.to_ns(*at - begin);
   }
-  return list;
+  return nb::make_tuple(next, nb::bytes(rows.data(), rows.size() * sizeof(TraceRow)));
 }
 
 // A NumPy array over the block itself. The capsule keeps block and engine.
@@ -236,8 +238,8 @@ NB_MODULE(_native, m) {
           nb::arg("stall_ns"))
       .def("snapshot", &snapshot_of)
       .def("take_unseen", &unseen_of)
-      .def("start_trace", [](EngineHandle& self, u64 rows) { self.engine->start_trace(rows); })
-      .def("take_trace", &trace_of)
+      .def("keep_trace", [](EngineHandle& self, u64 rows) { self.engine->keep_trace(rows); })
+      .def("read_trace", &trace_of)
       .def(
           "park",
           [](EngineHandle& self, u64 limit_ns) {
@@ -276,6 +278,7 @@ NB_MODULE(_native, m) {
     const auto counts = kernel_counts();
     return nb::make_tuple(counts[0], counts[1], counts[2]);
   });
+  m.def("kernel_names", [] { return nb::steal(kernel_names()); });
   m.def("kernels_used", [] { return nb::steal(kernels_used()); });
   m.def("block_of", [](nb::handle object) {
     auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());

@@ -148,6 +148,7 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit);
 std::vector<u64> kernel_counts();  // versions, hits, misses
 PyObject* kernels_used();
+PyObject* kernel_names();  // dict of id → name, for the trace
 // (name, first word, pack code or 0, value) of each parameter of this call.
 PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
                     PyObject* params);
@@ -170,6 +171,10 @@ bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObjec
 // For what a program cannot hold: raises, and returns false.
 bool refuse_to_record(const char* what);
 // Methods of GrainBase.
+PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                         PyObject* names);
+PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                        PyObject* names);
 PyObject* grain_begin_record(PyObject* object, PyObject* steps);
 PyObject* grain_end_record(PyObject* object, PyObject*);
 PyObject* grain_program_store(PyObject* object, PyObject*);

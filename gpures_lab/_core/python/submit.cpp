@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "python/objects.hpp"
+#include "shared/dtype.hpp"
 
 namespace gpures::python {
 
@@ -25,20 +26,22 @@ static_assert(sizeof(Row) == 168);
 
 // What rows with the same kernel, handles and count share.
 struct Template {
-  const Row* row;
-  const Variant* variant;
-  std::vector<u64> words;
-  u32 first_param;        // in words
+  Row call;
+  Slot slot;              // as it is posted, but for the parameters
+  std::vector<u64> page;  // argument words, when they do not fit the slot
+  u32 first_param;        // where the parameters begin, in argument words
   std::vector<u8> packs;  // dtype code a parameter
-  ComputeMessage message;
+  bool plain;             // only floats: packed while posting
 };
 
 bool same_call(const Row& a, const Row& b) {
-  return a.kernel == b.kernel && a.count == b.count && a.outputs == b.outputs &&
-         std::memcmp(a.handles, b.handles, sizeof(a.handles)) == 0;
+  u64 other = (a.kernel ^ b.kernel) | (a.count ^ b.count) | (a.outputs ^ b.outputs);
+  for (int h = 0; h < 8; ++h) other |= a.handles[h] ^ b.handles[h];
+  return other == 0;
 }
 
-class Batch {
+// Checks every row first, then turns each into its message right where it is posted.
+class Batch final : public RingHost::Source {
  public:
   Batch(GrainObject* grain, const Row* rows, u64 count, PyArrayObject* data)
       : grain_(grain), rows_(rows), count_(count), data_(data) {
@@ -55,38 +58,46 @@ class Batch {
   }
 
   // False: an exception is set, nothing was posted.
-  bool build() {
-    parts.reserve(count_);
+  bool check() {
+    which_.resize(count_);
     for (u64 r = 0; r < count_; ++r) {
       const Row& row = rows_[r];
-      RingHost::Part part{};
-      part.slot.opcode = u16(row.op);
       bool good = true;
       switch (Opcode(row.op)) {
         case Opcode::kNoop:
         case Opcode::kBarrier:
           break;
         case Opcode::kCompute:
-          good = compute(r, row, part);
+          good = check_compute(r, row);
           break;
         case Opcode::kWrite:
-          good = write(r, row, part);
+          good = check_write(r, row);
           break;
         default:
           raise_hook("bad_row", "(Ks)", r, "op is none of noop, barrier, compute, write");
           good = false;
       }
       if (!good) return false;
-      parts.push_back(part);
-    }
-    // Only now: the vector has stopped moving.
-    for (u64 r = 0; r < parts.size(); ++r) {
-      if (parts[r].page_bytes && !parts[r].page) parts[r].page = pages_.data() + page_of_[r];
     }
     return true;
   }
 
-  std::vector<RingHost::Part> parts;
+  void fill(u64 r, Slot& slot, u8* page) const override {
+    const Row& row = rows_[r];
+    if (row.op == u32(Opcode::kCompute)) {
+      fill_compute(r, row, *templates_[which_[r]], slot, page);
+      return;
+    }
+    slot.opcode = u16(row.op);
+    if (row.op == u32(Opcode::kWrite)) {
+      const u64 item = u64(PyDataType_ELSIZE(PyArray_DESCR(data_)));
+      const TransferMessage message{
+          row.handles[0], row.offset * item, row.count * item, kPage, 0, 0};
+      std::memcpy(slot.payload, &message, sizeof(message));
+      std::memcpy(page, static_cast<const u8*>(PyArray_DATA(data_)) + row.data * item,
+                  row.count * item);
+    }
+  }
 
  private:
   ResidentArrayObject* find(u64 r, u64 handle) {
@@ -97,70 +108,64 @@ class Batch {
     return nullptr;
   }
 
-  bool compute(u64 r, const Row& row, RingHost::Part& part) {
+  bool check_compute(u64 r, const Row& row) {
     if (row.offset != 0 || row.data != 0) {
       raise_hook("bad_row", "(Ks)", r, "offset and data are for write");
       return false;
     }
-    Template* shared = nullptr;
-    if (last_ && same_call(*last_->row, row)) {
-      shared = last_;
-    } else {
-      for (auto& each : templates_) {
-        if (same_call(*each->row, row)) {
-          shared = each.get();
-          break;
-        }
+    if (r == 0 || last_ >= templates_.size() || !same_call(templates_[last_]->call, row)) {
+      for (last_ = 0; last_ < templates_.size(); ++last_) {
+        if (same_call(templates_[last_]->call, row)) break;
       }
-      if (!shared && !(shared = make_template(r, row))) return false;
-      last_ = shared;
+      if (last_ == templates_.size() && !make_template(r, row)) return false;
     }
-    u64 words[kPageWords];
-    const u32 used = u32(shared->words.size());
-    std::memcpy(words, shared->words.data(), used * sizeof(u64));
-    for (size_t p = 0; p < shared->packs.size(); ++p) {
-      if (!pack(r, row.params[p], shared->packs[p], words[shared->first_param + p])) return false;
-    }
-    ComputeMessage message = shared->message;
-    if (used <= kInlineWords) {
-      std::memcpy(message.words, words, used * sizeof(u64));
-    } else {
-      message.in_page = 1;
-      page_of_.resize(count_);
-      page_of_[r] = pages_.size();
-      pages_.insert(pages_.end(), words, words + used);
-      part.page_bytes = used * u32(sizeof(u64));
-    }
-    std::memcpy(part.slot.payload, &message, sizeof(message));
-    return true;
+    which_[r] = u32(last_);
+    const Template& shared = *templates_[last_];
+    return shared.plain || pack_all(r, row, shared);
   }
 
-  Template* make_template(u64 r, const Row& row) {
-    if (!kernel_hook_ && !(kernel_hook_ = hook("kernel_of_number"))) return nullptr;
+  void fill_compute(u64 r, const Row& row, const Template& shared, Slot& slot, u8* page) const {
+    slot = shared.slot;
+    u64* words = reinterpret_cast<ComputeMessage*>(slot.payload)->words;
+    if (!shared.page.empty()) {
+      words = reinterpret_cast<u64*>(page);
+      std::memcpy(words, shared.page.data(), shared.page.size() * sizeof(u64));
+    }
+    words += shared.first_param;
+    const size_t params = shared.packs.size();
+    if (!shared.plain) {
+      std::memcpy(words, packed_.data() + packed_at_.at(r), params * sizeof(u64));
+      return;
+    }
+    for (size_t p = 0; p < params; ++p) pack_float(row.params[p], shared.packs[p], words[p]);
+  }
+
+  bool make_template(u64 r, const Row& row) {
+    if (!kernel_hook_ && !(kernel_hook_ = hook("kernel_of_number"))) return false;
     PyObject* object = PyObject_CallFunction(kernel_hook_, "I", row.kernel);
-    if (!object) return nullptr;
+    if (!object) return false;
     KernelObject* kernel = kernel_of(object);
     Py_DECREF(object);  // the registry keeps it
-    if (!kernel) return nullptr;
+    if (!kernel) return false;
     Call call;
     while (call.count < 8 && row.handles[call.count] != 0) {
       ResidentArrayObject* array = find(r, row.handles[call.count]);
-      if (!array) return nullptr;
+      if (!array) return false;
       call.arrays[call.count++] =
           reinterpret_cast<ResidentArrayObject*>(Py_NewRef(reinterpret_cast<PyObject*>(array)));
     }
     const u32 outputs = row.outputs ? row.outputs : 1;
     if (outputs > call.count) {
       raise_hook("bad_row", "(Ks)", r, "has fewer handles than outputs");
-      return nullptr;
+      return false;
     }
     call.inputs = call.count - outputs;
     PyObject* names = param_names(kernel, call);
-    if (!names) return nullptr;
+    if (!names) return false;
     const Py_ssize_t wanted = PyTuple_GET_SIZE(names);
     if (wanted > 8) {
       raise_hook("bad_row", "(Ks)", r, "its kernel has more than the 8 params of a row");
-      return nullptr;
+      return false;
     }
     PyObject* params = PyDict_New();
     for (Py_ssize_t p = 0; params && p < wanted; ++p) {
@@ -170,11 +175,11 @@ class Batch {
       }
       Py_XDECREF(value);
     }
-    if (!params) return nullptr;
+    if (!params) return false;
     bool cache_hit;
     const Variant* variant = find_variant(kernel, call, params, nullptr, cache_hit);
     Py_DECREF(params);
-    if (!variant) return nullptr;
+    if (!variant) return false;
     i64 space[kMaxIndices];
     auto* kernel_object = reinterpret_cast<PyObject*>(kernel);
     PyObject* n = row.count ? PyLong_FromUnsignedLongLong(row.count) : nullptr;
@@ -183,28 +188,41 @@ class Batch {
     Py_XDECREF(n);
     u64 words[kPageWords];
     u32 used = 0;
-    if (!fits || !argument_words(*variant, call, space, words, used)) return nullptr;
+    if (!fits || !argument_words(*variant, call, space, words, used)) return false;
     auto made = std::make_unique<Template>();
     const KernelEntry& entry = variant->entry;
-    made->row = &row;
-    made->variant = variant;
-    made->words.assign(words, words + used);
+    made->call = row;
     made->first_param = entry.indices - 1u + entry.arrays;
+    made->plain = true;
     for (Py_ssize_t p = 0; p < wanted; ++p) {
       const u8 pack = variant->packs[size_t(p)];
-      made->packs.push_back(pack ? u8(pack - 1) : u8(10));  // a Python float is a float64
+      made->packs.push_back(pack ? u8(pack - 1) : kFloat64);  // a Python float is a float64
+      if (made->packs.back() != kFloat32 && made->packs.back() != kFloat64) made->plain = false;
     }
     if (entry.param_words != made->packs.size()) {
       raise_hook("bad_row", "(Ks)", r, "its kernel has a complex param; use compute()");
-      return nullptr;
+      return false;
     }
-    made->message = {variant->id, entry.arrays, entry.param_words, entry.indices, 0, u64(space[0]),
-                     {}};
+    ComputeMessage message{variant->id,
+                           entry.arrays,
+                           entry.param_words,
+                           entry.indices,
+                           u8(used > kInlineWords),
+                           u64(space[0]),
+                           {}};
+    if (message.in_page) {
+      made->page.assign(words, words + used);
+    } else {
+      std::memcpy(message.words, words, used * sizeof(u64));
+    }
+    made->slot = {};
+    made->slot.opcode = u16(Opcode::kCompute);
+    std::memcpy(made->slot.payload, &message, sizeof(message));
     templates_.push_back(std::move(made));
-    return templates_.back().get();
+    return true;
   }
 
-  bool write(u64 r, const Row& row, RingHost::Part& part) {
+  bool check_write(u64 r, const Row& row) {
     const ResidentArrayObject* array = find(r, row.handles[0]);
     if (!array) return false;
     const u64 item = u64(PyDataType_ELSIZE(array->dtype));
@@ -225,35 +243,47 @@ class Batch {
       raise_hook("bad_row", "(Ks)", r, "writes more than 4 KiB; use several rows, or write()");
       return false;
     }
-    const TransferMessage message{array->handle, row.offset * item, row.count * item, kPage, 0, 0};
-    std::memcpy(part.slot.payload, &message, sizeof(message));
-    part.page = static_cast<const u8*>(PyArray_DATA(data_)) + row.data * item;
-    part.page_bytes = u32(row.count * item);
     return true;
   }
 
-  // A row's number in the parameter's dtype; whole words.
-  static bool pack(u64 r, double value, u8 code, u64& word) {
+  static void pack_float(double value, u8 code, u64& word) {
     word = 0;
-    if (code == 10) {
+    if (code == kFloat64) {
       std::memcpy(&word, &value, 8);
-    } else if (code == 9) {
+    } else {
       const float narrow = float(value);
       std::memcpy(&word, &narrow, 4);
-    } else {
-      PyObject* function = hook("pack_param");
-      PyObject* bytes =
-          function ? PyObject_CallFunction(function, "di", value, int(code)) : nullptr;
-      Py_XDECREF(function);
-      if (!bytes) return false;
-      const bool whole = PyBytes_GET_SIZE(bytes) == 8;
-      if (whole) std::memcpy(&word, PyBytes_AS_STRING(bytes), 8);
-      Py_DECREF(bytes);
-      if (!whole) raise_hook("bad_row", "(Ks)", r, "its kernel has a complex param");
-      return whole;
+    }
+  }
+
+  // Numbers of a row in dtypes that are not floats: NumPy's casts, so before anything is posted.
+  bool pack_all(u64 r, const Row& row, const Template& shared) {
+    packed_at_.emplace(r, packed_.size());
+    for (size_t p = 0; p < shared.packs.size(); ++p) {
+      u64 word = 0;
+      if (shared.packs[p] == kFloat32 || shared.packs[p] == kFloat64) {
+        pack_float(row.params[p], shared.packs[p], word);
+      } else {
+        PyObject* function = hook("pack_param");
+        PyObject* bytes =
+            function ? PyObject_CallFunction(function, "di", row.params[p], int(shared.packs[p]))
+                     : nullptr;
+        Py_XDECREF(function);
+        if (!bytes) return false;
+        const bool whole = PyBytes_GET_SIZE(bytes) == 8;
+        if (whole) std::memcpy(&word, PyBytes_AS_STRING(bytes), 8);
+        Py_DECREF(bytes);
+        if (!whole) {
+          raise_hook("bad_row", "(Ks)", r, "its kernel has a complex param");
+          return false;
+        }
+      }
+      packed_.push_back(word);
     }
     return true;
   }
+
+  static constexpr u8 kFloat32 = u8(DType::kFloat32), kFloat64 = u8(DType::kFloat64);
 
   GrainObject* grain_;
   const Row* rows_;
@@ -261,9 +291,10 @@ class Batch {
   PyArrayObject* data_;
   std::unordered_map<u64, ResidentArrayObject*> live_;
   std::vector<std::unique_ptr<Template>> templates_;
-  Template* last_ = nullptr;
-  std::vector<u64> pages_;
-  std::vector<u64> page_of_;
+  std::vector<u32> which_;  // template of each compute row
+  size_t last_ = 0;
+  std::vector<u64> packed_;
+  std::unordered_map<u64, u64> packed_at_;
   PyObject* kernel_hook_ = nullptr;
 };
 
@@ -287,7 +318,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
   if (!check_open(self)) return nullptr;
   const u64 count = u64(PyArray_SIZE(rows));
   Batch batch(self, static_cast<const Row*>(PyArray_DATA(rows)), count, data);
-  if (!batch.build()) return nullptr;
+  if (!batch.check()) return nullptr;
 
   Engine& engine = *self->engine;
   RingHost& ring = self->core->ring;
@@ -296,17 +327,19 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
   Request* request = ring.new_request(*self->core, u16(Opcode::kCompute));
   request->parts = u32(count);
   u64 sent = 0, since = steady_ns();
-  bool started = false, interrupted = false;
+  u32 lane = RingHost::kNoLane;
+  bool interrupted = false;
   Status cause = Status::kOk;
   while (sent < count && cause == Status::kOk && !interrupted) {
-    Py_BEGIN_ALLOW_THREADS if (!started) {
-      started = engine.wait_until(ring, std::min<u64>(self->full_wait_ns, 50'000'000),
-                                  [&] { return ring.begin_parts(*self->core); });
+    Py_BEGIN_ALLOW_THREADS if (lane == RingHost::kNoLane) {
+      engine.wait_until(ring, std::min<u64>(self->full_wait_ns, 50'000'000), [&] {
+        return (lane = ring.begin_batch(*self->core)) != RingHost::kNoLane;
+      });
     }
     const u64 slice = steady_ns() + 50'000'000;
-    while (started && sent < count && steady_ns() < slice && ring.close_cause() == Status::kOk) {
-      const u64 fitted =
-          ring.post_parts(*self->core, batch.parts.data() + sent, count - sent, *request);
+    while (lane != RingHost::kNoLane && sent < count && steady_ns() < slice &&
+           ring.close_cause() == Status::kOk) {
+      const u64 fitted = ring.post_parts(*self->core, lane, batch, sent, count - sent, *request);
       sent += fitted;
       if (fitted) {
         since = steady_ns();
@@ -320,7 +353,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
       interrupted = PyErr_CheckSignals() != 0;
     }
   }
-  if (started) ring.end_parts(*self->core);
+  if (lane != RingHost::kNoLane) ring.end_batch(*self->core, lane);
   if (sent == count) return make_completion(self, request, Outcome::kNone, nullptr);
   // What was posted runs; the rest never will.
   ring.abandon_parts(*request, u32(count - sent), Status::kCancelled);

@@ -49,14 +49,16 @@ struct alignas(64) Slot {
   u64 request;    // the host's request number, for messages and traces
   u32 grain;      // the sender; handles must be its own
   u16 opcode;
-  u16 flags;      // SlotFlag
+  u16 flags;      // kBatchMember and its lane
   u64 payload[5];
 };
 static_assert(sizeof(Slot) == 64 && alignof(Slot) == 64);
 
-enum SlotFlag : u16 {
-  kBatchMember = 1,  // one of many messages of one request: after the first error none is run
-};
+// One of many messages of one request: after the first error none is run. Batches that are posted
+// at the same time lie between each other, so each has a lane of its own.
+inline constexpr u32 kBatchLanes = 8;
+inline constexpr u16 kBatchMember = 1;  // flags: kBatchMember | lane << kBatchLaneShift
+inline constexpr u32 kBatchLaneShift = 8;
 
 struct AllocateMessage {
   u64 handle;
@@ -209,6 +211,11 @@ struct WorkerShared {  // worker-side memory, seen by every worker of the launch
   Word cancels;        // copy of EngineControl::cancels
   Word left;           // workers that have left, over all launches
 };
+// How far a program is, for a progress bar: `iteration` is stored first, `position` with release.
+struct alignas(64) Progress {
+  u64 iteration;
+  u64 position;        // position + 1 of its message
+};
 inline constexpr u32 kCancelEntries = 8;
 struct CancelEntry {
   u64 grain;
@@ -218,6 +225,7 @@ struct RingControl {
   Word done;           // worker: position after the last published completion
   Word current;        // worker: position + 1 of the message that runs
   Word beat;           // worker: moved by long work
+  Progress progress;   // worker: the program that runs, as of its last launch
   Word wake;           // WakeState, exchanged by host threads only; never used on CUDA
   Word cancel_count;   // host, after the entry it counts
   alignas(64) CancelEntry cancel[kCancelEntries];
@@ -228,7 +236,7 @@ struct alignas(64) RingState {  // worker memory: survives a launch
   u64 active;                   // clock of the last message, for the linger of all rings
   u64 cancels_seen;
   u64 cancel_count;
-  u64 failed_batch;             // the newest request that ended with an error in a batch
+  u64 failed_batch[kBatchLanes];  // by lane: the newest batch that ended with an error
   CancelEntry cancel[kCancelEntries];
 };
 

@@ -66,6 +66,8 @@ struct RunProgram {
     }
     env.sync();
 
+    if (env.leader()) tell_progress<typename Env::Words>(*ring.control, turn.position, iteration);
+
     Answer answer;
     u64 ran = 0;
     while (iteration < message.repeat) {
@@ -97,11 +99,19 @@ struct RunProgram {
       ++iteration;
       if (until != nullptr && iteration % message.every == 0 && is_set(until, message.item)) break;
     }
-    answer.value = iteration;
+    // A cancel after the last step of an iteration: that one is done.
+    answer.value = iteration + (header.steps != 0 && step == header.steps);
     return end(env, parts, page, turn, answer, iteration, step, before);
   }
 
  private:
+  // Once a launch: a store across the bus each iteration would be paid by every run. [R1]
+  template <class Words>
+  GPURES_HD static void tell_progress(RingControl& control, u64 position, u64 iteration) {
+    Words::store_relaxed_sys(control.progress.iteration, iteration);
+    Words::store_release_sys(control.progress.position, position + 1);
+  }
+
   enum Next : u64 { kGoOn = 0, kLeave = 1, kCancel = 2 };
 
   // Header and counts against the allocation's size; no sum can overflow.

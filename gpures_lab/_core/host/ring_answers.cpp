@@ -1,0 +1,190 @@
+// Completions: taken in order, each request answered once. [R9]
+#include "host/ring_host.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "host/clock.hpp"
+#include "host/engine.hpp"
+#include "shared/ops/program.hpp"
+#include "shared/ring.hpp"
+
+namespace gpures {
+
+bool RingHost::has_news(const Request& request) const {
+  const u64 position = request.position.load(std::memory_order_acquire);
+  if (position == kNoPosition) return false;
+  return is_published<HostWords>(view.completions[position & (view.slot_count - 1)], position);
+}
+
+bool RingHost::harvest() {
+  if (taken_ == next_ || closed_) return false;
+  const u64 first = taken_;
+  u64 now = 0;
+  while (taken_ != next_) {
+    const u64 index = taken_ & (view.slot_count - 1);
+    if (!is_published<HostWords>(view.completions[index], taken_)) break;
+    if (now == 0) now = ticks();
+    CompletionEntry answer;
+    copy_completion<HostWords>(answer, view.completions[index]);
+    take_one(answer, waiting_[index], now);
+    ++taken_;
+  }
+  if (taken_ == first) return false;
+  answered_.store(taken_, std::memory_order_release);
+  add_pending(-i64(taken_ - first));
+  return true;
+}
+
+void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now) {
+  Request& request = *waiting.request;
+  Grain& grain = *request.grain;
+  const Status status = Status(answer.status);
+  const u64 index = taken_ & (view.slot_count - 1);
+  const u8* page = view.pages + index * kPageBytes;
+  if (waiting.destination && status == Status::kOk) {
+    const u8* from = waiting.chunk == kNoChunk ? page : engine_.chunk(waiting.chunk);
+    std::memcpy(waiting.destination, from, waiting.destination_bytes);
+  }
+  if (waiting.chunk != kNoChunk) engine_.return_chunk(waiting.chunk);
+  if (answer.detail == sizeof(request.fault)) std::memcpy(request.fault, page, answer.detail);
+
+  const TickScale& scale = TickScale::get();
+  const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
+  // A program's own account covers every launch it took, and does not saturate.
+  const bool program =
+      request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
+  const u64 service =
+      scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
+  const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
+  queue_.add(queue);
+  service_.add(service);
+  round_trip_.add(round_trip);
+  ++processed_;
+  --grain.inflight;
+  ++grain.counts.messages;
+  grain.counts.service_ns += service;
+  if (status != Status::kOk) {
+    ++failed_;
+    ++grain.counts.failed;
+  }
+  if (engine_.tracing()) {
+    const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
+    engine_.trace({waiting.posted, answer.taken, answer.taken + worked, request.id, grain.index,
+                   request.kernel, request.opcode, answer.status, view.index});
+  }
+  if (request.status == Status::kOk) {
+    request.status = status;
+    request.value = answer.value;
+    if (status != Status::kOk) request.failed_left = request.parts;
+  }
+  if (request.queue_ns == 0) request.queue_ns = queue;
+  request.service_ns += service;
+  request.round_trip_ns = round_trip;
+  if (--request.parts == 0) this->answer(&request);
+}
+
+void RingHost::answer(Request* request) {
+  const int notify = request->notify;
+  const u32 before = request->state.fetch_or(Request::kAnswered, std::memory_order_acq_rel);
+  if (before & Request::kDropped) {  // nobody will look
+    if (request->status != Status::kOk) engine_.note_unseen(*request);
+    if (request->keep) {
+      engine_.bury(request);
+    } else {
+      request->next = free_requests_;
+      free_requests_ = request;
+    }
+    return;
+  }
+  if (notify >= 0) {
+    const u64 one = 1;
+    [[maybe_unused]] const auto written = write(notify, &one, sizeof one);
+  }
+}
+
+RingHost::Watch RingHost::watch(Request& request, int descriptor) {
+  std::lock_guard guard(mutex_);  // answers are given under it
+  if (request.answered()) return Watch::kAnswered;
+  const int now = request.notify;
+  if (descriptor >= 0 && now >= 0 && now != descriptor) return Watch::kTaken;
+  request.notify = descriptor;
+  return Watch::kSet;
+}
+
+void RingHost::abandon_parts(Request& request, u32 parts, Status cause) {
+  std::lock_guard guard(mutex_);
+  if (request.status == Status::kOk) request.status = cause;
+  request.parts -= parts;
+  if (request.parts == 0) answer(&request);
+}
+
+// An answer that no worker gives: held back and dropped, or left behind at the end.
+void RingHost::answer_here(const Outgoing& message, Status status) {
+  if (message.chunk != kNoChunk) engine_.return_chunk(message.chunk);
+  Request& request = *message.request;
+  if (request.status == Status::kOk) request.status = status;
+  add_pending(-1);
+  if (--request.parts == 0) answer(&request);
+}
+
+void RingHost::refuse(Status cause) {
+  std::lock_guard guard(mutex_);
+  refusing_ = true;
+  if (close_cause_ == Status::kOk) close_cause_ = cause;
+}
+
+void RingHost::close(Status cause) {
+  std::lock_guard guard(mutex_);
+  if (closed_) return;
+  harvest();
+  refusing_ = closed_ = true;
+  if (close_cause_ == Status::kOk) close_cause_ = cause;
+  for (; taken_ != next_; ++taken_) {
+    const Waiting& waiting = waiting_[taken_ & (view.slot_count - 1)];
+    Outgoing left;
+    left.request = waiting.request;
+    --waiting.request->grain->inflight;
+    answer_here(left, cause);  // its staging chunk stays: a stalled worker may still use it
+  }
+  for (Grain* grain : holding_) {
+    for (const Held& held : *grain->held) answer_here(held.message, cause);
+    grain->held->clear();
+  }
+  holding_.clear();
+  held_count_ = 0;
+}
+
+Status RingHost::close_cause() {
+  std::lock_guard guard(mutex_);
+  return close_cause_;
+}
+
+u64 RingHost::in_slots() {
+  std::lock_guard guard(mutex_);
+  return next_ - taken_;
+}
+
+GrainCounts RingHost::counts(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  GrainCounts counts = grain.counts;
+  counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
+  return counts;
+}
+
+void RingHost::add_to(Snapshot& snapshot) {
+  std::lock_guard guard(mutex_);
+  if (!closed_) harvest();
+  snapshot.queue.merge(queue_);
+  snapshot.service.merge(service_);
+  snapshot.round_trip.merge(round_trip_);
+  snapshot.processed += processed_;
+  snapshot.failed += failed_;
+  snapshot.posted += next_;
+  snapshot.held += held_count_;
+  snapshot.pending += pending_count.load(std::memory_order_relaxed);
+}
+
+}  // namespace gpures
