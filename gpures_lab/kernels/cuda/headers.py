@@ -6,11 +6,11 @@ import functools
 import hashlib
 from pathlib import Path
 
-import gpures_lab
+from gpures_lab import _core
 
 __all__ = ["SHARED", "headers_digest"]
 
-SHARED = Path(gpures_lab.__file__).parent / "_core" / "shared"
+SHARED = Path(_core.__file__).parent / "shared"
 
 
 @functools.cache

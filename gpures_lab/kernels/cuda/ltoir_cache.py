@@ -15,7 +15,7 @@ from gpures_lab.kernels.machine_identity import front_end_digest
 
 __all__ = ["cached", "device_key", "forget"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # an image's build asks for its parts
 _held: dict[str, Artifact] = {}
 
 
@@ -33,6 +33,9 @@ def cached(
     ``build`` gives its bytes and what else must be known of it, as plain JSON values. Several
     threads compile one after the other: the compilers are not to be raced.
     """
+    held = _held.get(key)  # one that is there must not wait for another that is being built
+    if held is not None:
+        return held, True
     with _lock:
         if key in _held:
             return _held[key], True

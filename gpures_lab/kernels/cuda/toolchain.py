@@ -12,7 +12,15 @@ from gpures_lab.errors import CompileError, DriverUnavailable
 from gpures_lab.kernels.cuda.headers import SHARED
 from gpures_lab.kernels.machine_identity import package_version
 
-__all__ = ["BASE_ARCH", "Linked", "check_arch", "compile_ltoir", "link", "toolchain_versions"]
+__all__ = [
+    "BASE_ARCH",
+    "Linked",
+    "check_arch",
+    "compile_ltoir",
+    "link",
+    "link_ptx",
+    "toolchain_versions",
+]
 
 BASE_ARCH = 75
 """LTO-IR for it links for every later architecture, so each source is compiled once."""
@@ -80,6 +88,8 @@ def compile_ltoir(text: str, name: str) -> bytes:
     options = [f"-arch=compute_{BASE_ARCH}", "--std=c++20", "-dlto", "-rdc=true", f"-I{SHARED}"]
     # No contraction, so that results equal NumPy's; nvJitLink is told so again.
     options += ["-fmad=false", "-default-device"]
+    if "<cuda/std/" in text:
+        options.append(f"-I{_cccl_headers()}")
     program = _call(nvrtc.nvrtcCreateProgram(text.encode(), name.encode(), 0, [], []))
     try:
         (status,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
@@ -100,10 +110,22 @@ def link(parts: Sequence[tuple[str, bytes]], arch: str) -> Linked:
     DriverUnavailable
         nvJitLink is not installed, or does not know ``arch``.
     """
+    cubin, log = _link(parts, arch, ["-verbose", "-Xptxas=-v"], "cubin")
+    return Linked(cubin, log)
+
+
+def link_ptx(parts: Sequence[tuple[str, bytes]], arch: str) -> str:
+    """The PTX that `link` makes its cubin of."""
+    return _link(parts, arch, ["-ptx"], "ptx")[0].decode().rstrip("\0")
+
+
+def _link(
+    parts: Sequence[tuple[str, bytes]], arch: str, options: list[str], result: str
+) -> tuple[bytes, str]:
     check_arch(arch)
     _, nvjitlink = _modules()
     # -fma=0: contraction is the code generator's, and that runs here.
-    options = [f"-arch={arch}", "-lto", "-fma=0", "-verbose", "-Xptxas=-v"]
+    options = [f"-arch={arch}", "-lto", "-fma=0", *options]
     handle = nvjitlink.create(len(options), options)
     try:
         try:
@@ -116,9 +138,9 @@ def link(parts: Sequence[tuple[str, bytes]], arch: str) -> Linked:
             raise CompileError(
                 f"linking {len(parts)} parts for {arch} failed: {said}", arch=arch, compiler=said
             ) from reason
-        cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
-        nvjitlink.get_linked_cubin(handle, cubin)
-        return Linked(bytes(cubin), _log(nvjitlink, handle, "info"))
+        code = bytearray(getattr(nvjitlink, f"get_linked_{result}_size")(handle))
+        getattr(nvjitlink, f"get_linked_{result}")(handle, code)
+        return bytes(code), _log(nvjitlink, handle, "info")
     finally:
         nvjitlink.destroy(handle)
 
@@ -159,6 +181,16 @@ def _compiler_version() -> tuple[int, ...]:
 def _known_archs() -> list[int]:
     nvrtc, _ = _modules()
     return sorted(_call(nvrtc.nvrtcGetSupportedArchs()))
+
+
+def _cccl_headers() -> str:
+    """NVIDIA's C++ standard library: from its wheel, else from a toolkit."""
+    from cuda.pathfinder import find_nvidia_header_directory
+
+    found = find_nvidia_header_directory("cccl")
+    if found is None:
+        raise DriverUnavailable(_MISSING.format("no CCCL headers"))
+    return str(found)
 
 
 def _call(result: tuple[Any, ...]) -> Any:

@@ -43,7 +43,7 @@ def test_the_first_image_links_for_every_architecture(arch: str) -> None:
         assert image.resources[entry].spill_bytes == 0
         assert image.resources[entry].stack_bytes == 0
     assert image.any_blocks == set(FIRST) - {71}
-    assert image.resources[RING_ENTRY].registers <= 128  # two blocks of 256 threads an SM
+    assert (image.resources[RING_ENTRY].registers or 256) <= 128  # two blocks of 256 threads an SM
     assert image.resources[RING_ENTRY].shared_bytes <= 48 * 1024
 
 
