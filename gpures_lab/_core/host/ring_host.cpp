@@ -14,17 +14,24 @@ namespace gpures {
 RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered)
     : view(view), engine_(engine), waiting_(view.slot_count), answered_(answered) {}
 
+// A device's worker announces nothing: it polls, or its launch has exited.
+inline WakeState RingHost::committed() {
+  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
+  return after_commit<HostWords>(*view.control);
+}
+
 Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_) return Post::kClosed;
+    if (refusing_ && (closed_ || !message.passes)) return Post::kClosed;
     if (!room()) {
       harvest();
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
+    const bool behind =
+        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
@@ -35,7 +42,7 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return Post::kPosted;
@@ -65,7 +72,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -99,7 +106,7 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -119,7 +126,7 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return true;
@@ -202,7 +209,7 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {
     engine_.pool->give_back(message.block, view.index, position);
-    recycle_handle(message.slot.payload[0]);
+    if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
   commit<HostWords>(view.slots[index], message.slot, position);
 }
@@ -223,7 +230,7 @@ bool RingHost::poll() {
     moved = harvest();
     if (held_count_ != 0 && flush_held()) {
       moved = true;
-      found = after_commit<HostWords>(*view.control);
+      found = committed();
     }
   }
   if (found != kAwake) engine_.kick(view.index, found);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "host/clock_fit.hpp"
 #include "host/grain.hpp"
 #include "host/histogram.hpp"
 #include "host/pool.hpp"
@@ -31,6 +32,8 @@ struct Outgoing {
   u32 chunk = kNoChunk;         // staging chunk to give back
   u32 block = kNone;            // Release: the block that returns to the pool
   u32 kernel = 0;               // Compute: for the trace
+  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
+  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
@@ -91,6 +94,10 @@ class RingHost {
   enum class Hold : u8 { kDone, kLater, kNever };
   Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
+  // Nothing is held back, nobody holds, no transfer is half posted: the grain may be deactivated.
+  bool may_sleep(const Grain& grain);
+  // The id of a handle without memory is free again.
+  void forget_handle(u64 handle);
   bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
@@ -129,6 +136,7 @@ class RingHost {
     u32 chunk;
   };
 
+  WakeState committed();
   bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);
@@ -139,6 +147,7 @@ class RingHost {
                         std::memory_order_release);
   }
   bool harvest();
+  u64 host_ticks(u64 taken, u64 service, u64 posted, u64 arrived);
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
@@ -164,6 +173,7 @@ class RingHost {
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
   Histogram queue_, service_, round_trip_;
+  ClockFit clock_fit_;  // of a device
   u64 processed_ = 0, failed_ = 0;
 };
 

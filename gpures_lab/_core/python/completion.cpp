@@ -38,6 +38,14 @@ void drain_graveyard(Engine& engine) {
 
 namespace {
 
+// A time, or None where no clock gave one.
+PyObject* measured(u64 ns) {
+  return ns == kUnmeasured ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(ns);
+}
+const char* driver_name(const CompletionObject* completion) {
+  return completion->grain->engine->on_device() ? "cuda" : "host";
+}
+
 CompletionObject* as(PyObject* self) { return reinterpret_cast<CompletionObject*>(self); }
 
 // A Read's array must outlive the request, which still writes to it; so must a run's program, whose
@@ -61,18 +69,24 @@ void dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
+// Whether it is held back by a borrow of this very thread: waiting would never end.
+bool blocked(const CompletionObject* self) {
+  return self->outcome != Outcome::kHost &&
+         self->request->position.load(std::memory_order_acquire) == kNoPosition &&
+         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
+}
+
 // 1 answered, 0 out of time, -1 an exception (a signal handler's) is set.
 int wait(CompletionObject* self, u64 limit_ns) {
   Request& request = *self->request;
   if (request.answered()) return 1;
   GrainObject* grain = self->grain;
   Engine& engine = *grain->engine;
-  if (!check_open(grain) && !request.answered()) return -1;
+  if (!is_open(grain) && !request.answered()) return -1;
   PyErr_Clear();
   const u64 begin = steady_ns();
   for (;;) {
-    if (request.position.load(std::memory_order_acquire) == kNoPosition &&
-        grain->borrower == PyThread_get_thread_ident()) {
+    if (blocked(self)) {
       raise_hook("borrowed", "(O)", grain->key);
       return -1;
     }
@@ -99,6 +113,10 @@ PyObject* value_of(CompletionObject* self) {
   Request& request = *self->request;
   request.seen.store(true, std::memory_order_relaxed);
   drain_graveyard(*self->grain->engine);
+  if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
+    // A copy: a traceback in ours would hold the frames that hold us, which nothing collects.
+    return raise_hook("again", "(O)", self->value);
+  }
   if (request.status != Status::kOk) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
   }
@@ -106,22 +124,24 @@ PyObject* value_of(CompletionObject* self) {
     case Outcome::kNone:
       break;
     case Outcome::kValue:
+    case Outcome::kHost:
       return Py_NewRef(self->value);
     case Outcome::kRun: {
       PyObject* function = hook("run_result");
       if (!function) return nullptr;
       PyObject* result =
-          PyObject_CallFunction(function, "OKKKK", self->value, request.value, request.service_ns,
-                                request.queue_ns, request.round_trip_ns);
+          PyObject_CallFunction(function, "OKKNKs", self->value, request.value, request.service_ns,
+                                measured(request.queue_ns), request.round_trip_ns,
+                                driver_name(self));
       Py_DECREF(function);
       return result;
     }
     case Outcome::kCompute: {
       PyObject* function = hook("compute_result");
       if (!function) return nullptr;
-      PyObject* result = PyObject_CallFunction(function, "KKKOO", request.service_ns,
-                                               request.queue_ns, request.round_trip_ns, self->value,
-                                               self->cache_hit ? Py_True : Py_False);
+      PyObject* result = PyObject_CallFunction(
+          function, "KNKOOs", request.service_ns, measured(request.queue_ns), request.round_trip_ns,
+          self->value, self->cache_hit ? Py_True : Py_False, driver_name(self));
       Py_DECREF(function);
       return result;
     }
@@ -206,11 +226,6 @@ PyObject* get_request(PyObject* object, void*) {
 PyObject* get_grain(PyObject* object, void*) {
   return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
 }
-// Whether it is held back by a borrow of this very thread: waiting would never end.
-bool blocked(const CompletionObject* self) {
-  return self->request->position.load(std::memory_order_acquire) == kNoPosition &&
-         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
-}
 PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
 // Iterations of a program that are done for certain; None for other messages.
 PyObject* progress(PyObject* object, PyObject*) {
@@ -234,10 +249,10 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
   if (!fault) return nullptr;
   for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
   return Py_BuildValue(
-      "{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
+      "{s:O,s:i,s:i,s:K,s:N,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
       answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
       answered ? int(request.status) : -1, "value", answered ? request.value : 0, "queue_ns",
-      answered ? request.queue_ns : 0, "service_ns", answered ? request.service_ns : 0,
+      measured(answered ? request.queue_ns : 0), "service_ns", answered ? request.service_ns : 0,
       "round_trip_ns", answered ? request.round_trip_ns : 0, "kernel_id", request.kernel,
       "failed_left", request.failed_left, "kernel",
       as(object)->outcome == Outcome::kCompute && as(object)->value ? as(object)->value : Py_None,
@@ -251,6 +266,22 @@ PyObject* repr(PyObject* object) {
   PyObject* text = PyObject_CallOneArg(function, object);
   Py_DECREF(function);
   return text;
+}
+
+// _settle(value, failed): answers a promise; `value` is an exception when it failed.
+PyObject* settle(PyObject* object, PyObject* args) {
+  CompletionObject* self = as(object);
+  PyObject* value;
+  int failed;
+  if (!PyArg_ParseTuple(args, "Op", &value, &failed)) return nullptr;
+  if (self->outcome != Outcome::kHost || self->value ||
+      (failed && !PyExceptionInstance_Check(value))) {
+    return PyErr_Format(PyExc_ValueError, "no promise, or answered already");
+  }
+  self->value = Py_NewRef(value);
+  self->grain->core->ring.abandon_parts(*self->request, 1,
+                                        failed ? Status::kHostFailed : Status::kOk);
+  Py_RETURN_NONE;
 }
 
 PyMethodDef methods[] = {
@@ -273,6 +304,7 @@ PyMethodDef methods[] = {
      "0 until it starts. While it runs the number is that of its last launch, so it lags by a\n"
      "lease (`RingOptions.lease_ms`) at most; then it is final."},
     {"_notify", notify, METH_O, nullptr},
+    {"_settle", settle, METH_VARARGS, nullptr},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 

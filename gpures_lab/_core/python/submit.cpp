@@ -160,6 +160,7 @@ class Batch final : public RingHost::Source {
       return false;
     }
     call.inputs = call.count - outputs;
+    note_kernel(grain_, kernel->name);
     PyObject* names = param_names(kernel, call);
     if (!names) return false;
     const Py_ssize_t wanted = PyTuple_GET_SIZE(names);
@@ -315,6 +316,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
     refuse_to_record("submit");
     return nullptr;
   }
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   const u64 count = u64(PyArray_SIZE(rows));
   Batch batch(self, static_cast<const Row*>(PyArray_DATA(rows)), count, data);

@@ -35,13 +35,14 @@ enum class Status : u16 {
   kRingStalled = 32,
   kRingClosed = 33,
   kDeviceLost = 34,
+  kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
 };
 
 inline constexpr u32 kPageBytes = 4096;
 inline constexpr u32 kInlineBytes = 40;
 inline constexpr u64 kStagingChunkBytes = u64{1} << 20;
 inline constexpr u32 kBatch = 32;          // slots looked at after a hit
-inline constexpr u64 kSliceIndices = 1024; // a Compute looks at `stop` at least this often [R6]
+inline constexpr u64 kSliceIndices = 1024; // a kernel with loops inside an index looks at `stop` this often [R6]
 
 // [R2][R3] `sequence` is stored last, with release, and never cleared: position + 1.
 struct alignas(64) Slot {
@@ -130,7 +131,7 @@ struct BoundStep {  // worker-written: handles looked up, checked
   u64 kernel;       // Compute: a KernelEntry*
   u64 words;        // Compute: data, sizes, shapes, params, space. Write: where it goes
   u64 shapes;       // Compute: how many shape words. Write: bytes
-  u64 reserved;
+  u64 detail;       // Compute: one slice does. Write: bytes of a repeated element, 0 = none
 };
 static_assert(sizeof(BoundStep) == 32);
 
@@ -174,6 +175,7 @@ enum KernelFlag : u8 {
   kKernelWhole = 4,      // called once over the whole range
   kKernelMayFault = 8,   // called under the guard
   kKernelUser = 16,      // completions are published before it runs
+  kKernelStraight = 32,  // a user's without a loop in its body: slices as long as the library's
 };
 enum ElementsRule : u8 { kAnySize = 0, kAtLeastN = 1, kAtLeastOne = 2 };
 
