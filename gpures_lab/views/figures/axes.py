@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gpures_lab.views.palette import Palette
 
-__all__ = ["BYTES", "NANOSECONDS", "paint", "time_figure", "unit_axis"]
+__all__ = ["BYTES", "HEIGHT", "NANOSECONDS", "TOOLS", "paint", "time_figure", "unit_axis"]
 
 HEIGHT: Final = 220
+TOOLS: Final = "xpan,xwheel_zoom,box_zoom,reset,save"
 
 _SCALED: Final = """
 let value = tick;
@@ -31,12 +32,13 @@ def time_figure(title: str, palette: Palette, **options: Any) -> Any:
         x_axis_type="datetime",
         height=HEIGHT,
         sizing_mode="stretch_width",
-        tools="xpan,xwheel_zoom,box_zoom,reset,save",
+        tools=TOOLS,
         toolbar_location="right",
         output_backend="canvas",
         **options,
     )
     made.toolbar.logo = None
+    made.toolbar.autohide = True  # six columns of buttons would be most of what one sees
     paint(made, palette)
     return made
 
