@@ -12,6 +12,13 @@ STAMPS := $(VENV)/stamps
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 NATIVE := $(shell find gpures_lab/_core -name '*.cpp' -o -name '*.hpp' -o -name '*.cu' \
   -o -name CMakeLists.txt)
+EXTENSION := $(shell find extension/src extension/style extension/schema -type f) \
+  $(wildcard extension/*.json extension/yarn.lock)
+# Empty where Node is missing: then everything is built and tested but the extension.
+NODE := $(and $(shell command -v node),$(shell command -v npm))
+LABEXTENSION := $(STAMPS)/extension-$(if $(NODE),built,without)
+BROWSER := $(firstword $(foreach name,chromium chromium-browser google-chrome,\
+  $(shell command -v $(name))))
 
 export CMAKE_BUILD_PARALLEL_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -26,7 +33,7 @@ DEMO_EXTRAS := $(strip jupyter tutorials $(CUDA))
 # Without a GPU the CUDA compilers are still installed: kernels are compiled for one and read.
 TEST_EXTRAS := $(strip jupyter tutorials test cpp $(or $(CUDA),compile))
 
-.PHONY: demo test lab bench lint clean native-tests pytest notebooks
+.PHONY: demo test lab bench lint clean native-tests pytest notebooks typescript browser
 .NOTPARALLEL: # groups one after the other: two cores, and a readable report
 .DELETE_ON_ERROR:
 
@@ -37,8 +44,10 @@ lab: $(STAMPS)/demo-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/jupyter lab $$(test "$$(id -u)" != 0 || echo --allow-root) \
 	  notebooks/01_quickstart.ipynb
 
-test: lint native-tests pytest notebooks
-	@echo "make test: all groups passed"
+test: lint native-tests pytest notebooks typescript browser
+	@echo "make test: all groups that could run passed"
+	@$(if $(NODE),,echo "not run: typescript, for want of Node: apt-get install nodejs npm")
+	@$(if $(BROWSER),,echo "not run: browser, for want of Chromium: apt-get install chromium")
 
 lint: $(STAMPS)/lint $(STAMPS)/test-$(or $(CUDA),host)
 	$(BIN)/ruff check .
@@ -52,7 +61,15 @@ native-tests: $(STAMPS)/test-$(or $(CUDA),host)
 	@$(call native_tests,thread,thread)
 
 pytest: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/browser
+
+# Types, format and the tests that need no browser.
+typescript: $(STAMPS)/test-$(or $(CUDA),host) $(LABEXTENSION)
+	$(if $(NODE),cd extension && jlpm lint && jlpm test,$(call without_node,typescript))
+
+# JupyterLab, a kernel and Chromium.
+browser: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
+	$(BIN)/python -m pytest tests/browser
 
 notebooks: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
@@ -66,11 +83,14 @@ bench: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean:
+	rm -rf extension/node_modules extension/labextension extension/lib extension/build
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find gpures_lab tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -f gpures_lab/_core/_native.*.so
 
 comma := ,
+without_node = @echo "$(1): no Node; apt-get install nodejs npm" \
+  && test -z "$(filter 1 true,$(GPURES_REQUIRE_NODE))"
 # $(1) folder, $(2) sanitizers
 native_tests = set -e; mkdir -p build; \
   echo "native tests: $(1)"; \
@@ -114,7 +134,18 @@ $(STAMPS)/lint: pyproject.toml | $(BIN)/python
 	$(call install,lint)
 
 # Whichever of the two came first has brought the build tools.
-$(STAMPS)/native: pyproject.toml $(NATIVE) | $(BIN)/python
+# The built extension is what the editable installation below links into share/jupyter.
+$(LABEXTENSION): $(EXTENSION) extension/hatch_build.py | $(BIN)/python
+ifneq ($(NODE),)
+	@echo "building the JupyterLab extension"
+	@mkdir -p $(STAMPS); if $(BIN)/python extension/hatch_build.py; then touch $@; \
+	  else echo "going on without the JupyterLab extension; the next make tries again"; fi
+else
+	@echo "no Node: building without the JupyterLab extension (apt-get install nodejs npm)"
+	@mkdir -p $(STAMPS) && touch $@
+endif
+
+$(STAMPS)/native: pyproject.toml $(NATIVE) $(LABEXTENSION) | $(BIN)/python
 	@echo "building the native module"
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@

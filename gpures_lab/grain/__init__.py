@@ -8,7 +8,7 @@ release) → ``borrow`` (a view without a copy), ``program`` (recorded messages)
 
 from gpures_lab._core._native import Completion, ResidentArray
 from gpures_lab.grain.batch import messages
-from gpures_lab.grain.directory import GrainManager, manager
+from gpures_lab.grain.directory import GrainManager, manager, open_manager
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.program import Program, RunResult
 from gpures_lab.grain.result import ComputeResult
@@ -24,5 +24,6 @@ __all__ = [
     "RunResult",
     "manager",
     "messages",
+    "open_manager",
     "serve_metrics",
 ]

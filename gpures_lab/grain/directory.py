@@ -17,14 +17,19 @@ import numpy as np
 from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
-from gpures_lab.errors import InvalidOption, RingClosed
+from gpures_lab.errors import GpuResError, InvalidOption, RingClosed, StateConflict
 from gpures_lab.grain.arguments import check_dtype
+from gpures_lab.grain.checkpoint import contents_of, keep, restore
 from gpures_lab.grain.grain import Grain
+from gpures_lab.grain.idle import IdleWatch
+from gpures_lab.grain.residency import Residency
+from gpures_lab.grain.saver import Saver
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
+from gpures_lab.metrics.units import bytes_text
 from gpures_lab.options import ManagerOptions, RingOptions
-from gpures_lab.ring.wire import Opcode, Status
+from gpures_lab.ring.wire import Status, word_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from gpures_lab.drivers import Driver
     from gpures_lab.metrics import MetricsServer, Trace
 
-__all__ = ["GrainManager", "manager"]
+__all__ = ["GrainManager", "manager", "open_manager"]
 
 logger = logging.getLogger("gpures_lab")
 logger.setLevel(environment.log_level())
@@ -56,6 +61,11 @@ class GrainManager:
         How long a post waits for a free slot before `RingFull`; 0 rejects at once.
     stall_s
         How long a ring may make no progress before it counts as stalled.
+    idle_after_s
+        Grains without messages for this long are deactivated; never when None.
+    state_url, blobs_url
+        SQLAlchemy URL of the checkpoints' database, fsspec URL of their contents; a SQLite file
+        and a folder in the user's data folder when None. Opened at first use.
     ring
         Slots, linger, lease, spin, and how many rings there may be.
 
@@ -76,21 +86,14 @@ class GrainManager:
         blobs_url: str | None = None,
         ring: RingOptions | None = None,
     ) -> None:
-        for name, value in (
-            ("idle_after_s", idle_after_s),
-            ("state_url", state_url),
-            ("blobs_url", blobs_url),
-        ):
-            if value is not None:
-                raise InvalidOption(
-                    f"{name}={value!r}: this version keeps grains in memory only; leave it out",
-                    name=name,
-                )
         self.options = ManagerOptions(
             device=device,
             pool_limit_bytes=pool_limit_bytes,
             full_wait_s=full_wait_s,
             stall_s=stall_s,
+            idle_after_s=idle_after_s,
+            state_url=state_url,
+            blobs_url=blobs_url,
             ring=RingOptions() if ring is None else ring,
         )
         self.driver: Driver = choose(device)
@@ -112,6 +115,10 @@ class GrainManager:
         self._recorder = recorder_of(self)
         self._ends_with_us: list[MetricsServer] = []
         self._closed = False
+        self._unseen = 0
+        self._saver = Saver(state_url, blobs_url)
+        self._residency = Residency(self)
+        self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
         _live.add(self)
 
     # Grains -----------------------------------------------------------------------------------
@@ -138,7 +145,8 @@ class GrainManager:
         placement
             ``"shared"`` (ring 0) or ``"dedicated"`` (a ring of its own).
         durable
-            None or False in this version.
+            True: deactivation, `close` and exit save the grain to the store, as they do every
+            grain that was checkpointed or restored; False when left out the first time.
 
         Raises
         ------
@@ -155,14 +163,16 @@ class GrainManager:
             )
         if placement not in (None, "shared", "dedicated"):
             raise InvalidOption(f"placement={placement!r} is unknown; use 'shared' or 'dedicated'")
-        if durable:
-            raise InvalidOption("durable=True: this version keeps grains in memory only")
+        if durable is not None and not isinstance(durable, bool):
+            raise InvalidOption(f"durable={durable!r}: give True or False")
         if device is not None and _driver_name(device) not in ("auto", self.driver.name):
             raise InvalidOption(
                 f"device={device!r}: this manager runs on {self.driver.label}; make a "
                 f"GrainManager(device={device!r}) for the other"
             )
         wanted = None if dtype is None else check_dtype(dtype)
+        if durable:
+            self._saver.prepare()
         with self._lock:
             found = self._grains.get(key)
             if found is None:
@@ -171,12 +181,14 @@ class GrainManager:
                     key,
                     dtype=np.dtype(np.float32) if wanted is None else wanted,
                     dedicated=placement == "dedicated",
+                    durable=bool(durable),
                 )
                 self._grains[key] = found
                 return found
         for name, given, has in (
             ("dtype", wanted, found.dtype),
             ("placement", placement, found.placement),
+            ("durable", durable, durable if durable == found._durable else found.durable),
         ):
             if given is not None and given != has:
                 raise InvalidOption(
@@ -198,6 +210,72 @@ class GrainManager:
             if store is None:
                 store = self._stores[ring] = grain._program_store()
             return store
+
+    # Checkpoints --------------------------------------------------------------------------------
+
+    def restore(self, key: str) -> Grain:
+        """Bring a grain back from its last checkpoint; every digest is verified.
+
+        Returns
+        -------
+        Grain
+            With `handles` and `state` as they were. Its allocations belong to the grain.
+
+        Raises
+        ------
+        StateConflict
+            The key has no checkpoint, or the grain has live allocations (`discard` forgets them).
+        CheckpointCorrupt
+            Stored bytes do not match their digest, or are missing. The grain is as before.
+        PoolExhausted
+            The pool's limit leaves no room. The grain is empty.
+        """
+        self._check_open()
+        return restore(self, key)
+
+    def _hint(self, grain: Grain) -> str:
+        # Once a grain, and never for long: this is asked for by reprs.
+        if grain._etag is not None or self._closed:
+            return ""
+        if grain._hint is None:
+            grain._hint = ""
+            found = self._saver.peek(grain.key)
+            if found is not None:
+                when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006
+                grain._hint = (
+                    f"checkpoint {found.etag} of {when}, {bytes_text(found.nbytes)}: "
+                    f"lab.restore({grain.key!r}) brings it back"
+                )
+        return grain._hint
+
+    def _keep_durable(self) -> None:
+        """Save what deactivation would; say what ends with the process."""
+        ending = []
+        for grain in self._grains.values():
+            if self._residency.is_stored(grain) or not (grain._live() or grain.durable):
+                continue
+            if not grain.durable:
+                ending.append(grain.key)
+            elif grain._changed():
+                try:
+                    if grain._is_asleep():
+                        raise StateConflict("the store had refused it when it was deactivated")
+                    keep(grain, contents_of(grain))
+                except GpuResError as error:
+                    warnings.warn(
+                        f"durable grain {grain.key!r} was not saved: {error}",
+                        RuntimeWarning,
+                        stacklevel=3,
+                    )
+        if ending:
+            # Loud only to those who keep something.
+            level = logging.WARNING if self._saver.used else logging.INFO
+            logger.log(
+                level,
+                "%d grains end here with what they hold: %s; checkpoint() keeps one",
+                len(ending),
+                ", ".join(map(repr, ending[:5])) + (", …" if len(ending) > 5 else ""),
+            )
 
     # Engine -----------------------------------------------------------------------------------
 
@@ -306,7 +384,9 @@ class GrainManager:
     # Closing ----------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Stop accepting, let pending work end, release everything. Harmless when repeated.
+        """Stop accepting, let pending work end, save durable grains, release everything.
+
+        Harmless when repeated.
 
         Work that makes no progress for `stall_s` is given up. Ctrl-C ends the waiting; whatever
         is still pending is answered with `RingClosed` or `Cancelled`.
@@ -320,6 +400,8 @@ class GrainManager:
         try:
             while not self._engine.wait_drained(50_000_000):
                 pass
+            self._saver.drain()
+            self._keep_durable()
         finally:
             ended = self._finish()
         if not ended:
@@ -331,6 +413,8 @@ class GrainManager:
         self._closed = True
         if self._sampler is not None:
             self._sampler.close()
+        if self._idle is not None:
+            self._idle.close()
         self._recorder.close()
         for server in self._ends_with_us:
             server.close()
@@ -344,15 +428,30 @@ class GrainManager:
             store._disown()
         self._stores.clear()
         self._grains.clear()
+        self._saver.close()
+        self._residency.close()
         return ended
+
+    def _exit(self) -> None:
+        self._closed = True
+        self._engine.refuse()
+        try:
+            if self._engine.wait_drained(EXIT_DRAIN_NS):
+                self._saver.drain()
+                self._keep_durable()
+            elif any(grain.durable for grain in self._grains.values()):
+                logger.warning("durable grains were not saved: a kernel was still running at exit")
+        finally:
+            self._finish()
 
     def _report_unseen(self) -> None:
         unseen = self._engine.take_unseen()
         if not unseen:
             return
-        total = self._engine.snapshot()["failures_unobserved"]
+        counted = self._engine.snapshot()["failures_unobserved"]
+        total, self._unseen = counted - self._unseen, counted
         some = ", ".join(
-            f"request {request} ({Opcode(opcode).word}: {Status(status).name})"
+            f"request {request} ({word_of(opcode)}: {Status(status).name})"
             for request, opcode, status, _ in unseen[:3]
         )
         warnings.warn(
@@ -415,8 +514,17 @@ def manager() -> GrainManager:
         return _own
 
 
+def open_manager() -> GrainManager | None:
+    """Return the manager to look at: this process's own, else the newest open one. Makes none."""
+    own = _own
+    if own is not None and not own.closed:
+        return own
+    others = [each for each in list(_live) if not each.closed]
+    return max(others, key=lambda each: each.start_time, default=None)
+
+
 @atexit.register
 def _close_all() -> None:
     for each in list(_live):
         if not each.closed:
-            each._finish(EXIT_DRAIN_NS)
+            each._exit()

@@ -10,7 +10,10 @@ from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import normalize_allocation
 from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
+from gpures_lab.grain.checkpoint import checkpoint
 from gpures_lab.grain.program import Program
+from gpures_lab.grain.residency import deactivate
+from gpures_lab.grain.state import GrainState
 from gpures_lab.metrics.units import bytes_text, count_text
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
+    from gpures_lab.grain.store.manifest import Json
     from gpures_lab.metrics import ResidentMemoryMetrics
 
 __all__ = ["Grain", "allocate_named"]
@@ -34,10 +38,26 @@ class Grain(_native.GrainBase):
     message each and come from the native base class.
     """
 
-    __slots__ = ("_named", "_task", "placement")
+    __slots__ = (
+        "_durable",
+        "_etag",
+        "_hint",
+        "_kept",
+        "_named",
+        "_saving",
+        "_state",
+        "_task",
+        "placement",
+    )
 
     _named: dict[str, ResidentArray]
     _task: object  # the asyncio task that borrows
+    _state: GrainState
+    _durable: bool  # the option
+    _etag: int | None  # of the checkpoint that this grain wrote or came from
+    _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _saving: int  # checkpoints under way
+    _hint: str | None  # None: not looked yet
     placement: str
 
     @classmethod
@@ -48,6 +68,7 @@ class Grain(_native.GrainBase):
         *,
         dtype: np.dtype[Any],
         dedicated: bool,
+        durable: bool,
     ) -> Self:
         """Make the grain and its entry in the engine; for `GrainManager.grain` alone."""
         options = manager.options
@@ -55,6 +76,10 @@ class Grain(_native.GrainBase):
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._named = {}
         self._task = None
+        self._state = GrainState()
+        self._durable = durable
+        self._etag = self._kept = self._hint = None
+        self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
 
@@ -128,31 +153,108 @@ class Grain(_native.GrainBase):
         return Program(self)
 
     def _store(self) -> _native.GrainBase:
+        store: _native.GrainBase = self._owner()._program_store(self)
+        return store
+
+    @property
+    def state(self) -> GrainState:
+        """JSON-like values by name, kept by a checkpoint beside the memory."""
+        return self._state
+
+    @property
+    def durable(self) -> bool:
+        """Whether deactivation, `close` and exit save it: asked for, checkpointed or restored."""
+        return self._durable or self._etag is not None
+
+    def checkpoint(self, *, replace: bool = False) -> Completion[int]:
+        """Keep the grain's memory and state as they are at this point of its messages.
+
+        Returns once the contents are copied to host memory, in ring order; hashing and writing go
+        on in the background. Messages of this grain that are posted meanwhile are held back until
+        the copy is taken; other grains go on. On `result()` the checkpoint survives a power cut.
+
+        Parameters
+        ----------
+        replace
+            True: whatever checkpoint the key has. False: only the one this grain wrote last or was
+            restored from, or none.
+
+        Returns
+        -------
+        Completion
+            Of the etag: 1 for a key's first checkpoint, one more for each later one. Its
+            `result()` raises `StateConflict` if another writer was here or there is no room; the
+            last checkpoint is untouched then.
+
+        Raises
+        ------
+        InvalidOption
+            The state is not JSON-like, or this thread borrows the grain. Nothing was saved.
+        RingFull
+            The grain was held by others for `full_wait_s`. Nothing was saved.
+
+        Warns
+        -----
+        RuntimeWarning
+            Earlier messages failed and nobody looked at their completions.
+        """
+        return checkpoint(self, replace=replace)
+
+    def deactivate(self) -> Completion[None]:
+        """Save the grain and give its memory back to the pool; the next message brings it back.
+
+        Durable grains are saved to the store, others to a spill folder that ends with the process.
+        Handles stay valid.
+
+        Returns
+        -------
+        Completion
+            Of None, once the memory is back in the pool. A grain that could not be saved stays
+            active, and `result()` says why.
+        """
+        return deactivate(self)
+
+    def discard(self) -> None:
+        """Forget memory, state and spill; checkpoints stay. Handles are stale from here on."""
+        owner = self.manager
+        if owner is None or not owner._residency.discard(self):
+            for handle in self._live():
+                if not handle.released:
+                    self.release(handle)
+        self._named.clear()
+        self._state.clear()
+        self._etag = self._kept = None
+
+    def _owner(self) -> Any:  # the manager; the class is only known to type checkers
         owner = self.manager
         if owner is None or owner.closed:
             self.ping()  # raises RingClosed with the cure
-        store: _native.GrainBase = owner._program_store(self)
-        return store
+        return owner
 
-    def discard(self) -> None:
-        """Release every allocation of the grain. Handles are stale from here on."""
-        for handle in self._live():
-            if not handle.released:
-                self.release(handle)
-        self._named.clear()
+    def _version(self) -> int:
+        return self._counts()["messages"]
+
+    def _changed(self) -> bool:
+        if self._kept is None:
+            return self._counts()["allocations"] > 0 or len(self._state) > 0
+        counts = self._counts()
+        version, state = self._kept
+        return counts["messages"] + counts["pending"] != version or self._state.snapshot() != state
 
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, latency, pending and allocations; device-wide rest."""
-        owner = self.manager
-        if owner is None or owner.closed:
-            self.ping()  # raises RingClosed with the cure
-        return owner._grain_metrics(self)  # type: ignore[no-any-return]
+        metrics: ResidentMemoryMetrics = self._owner()._grain_metrics(self)
+        return metrics
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        if self.manager is not None and not self.manager.closed:
+        if self.manager is None or self.manager.closed:
+            return
+        if self.durable:
+            self.deactivate().result()
+        else:
             self.discard()
 
     def __repr__(self) -> str:
@@ -161,9 +263,12 @@ class Grain(_native.GrainBase):
             return f"<Grain {self.key!r} closed>"
         counts = self._counts()
         place = f", ring {counts['ring']}" if self.placement == "dedicated" else ""
+        asleep = ", deactivated" if self._is_asleep() else ""
+        hint = owner._hint(self)
         return (
             f"<Grain {self.key!r} on {owner.driver.label}: {counts['allocations']} allocations, "
-            f"{bytes_text(counts['bytes'])}, {count_text(counts['messages'])} messages{place}>"
+            f"{bytes_text(counts['bytes'])}, {count_text(counts['messages'])} messages{place}"
+            f"{asleep}{f'; {hint}' if hint else ''}>"
         )
 
 

@@ -14,6 +14,7 @@ from gpures_lab.grain.arguments import (
 )
 from gpures_lab.grain.grain import allocate_named
 from gpures_lab.grain.program import not_recordable, other_ring, run_result
+from gpures_lab.grain.residency import make_room, wake
 from gpures_lab.grain.result import compute_result
 from gpures_lab.grain.text import array_repr, completion_repr
 from gpures_lab.kernels.calls import (
@@ -32,6 +33,7 @@ from gpures_lab.kernels.numbers import kernel_of_number
 from gpures_lab.ring.awaiting import awaiting
 from gpures_lab.ring.batch import bad_row
 from gpures_lab.ring.failures import (
+    again,
     bad_timeout,
     borrowed,
     closed,
@@ -44,6 +46,7 @@ from gpures_lab.ring.failures import (
 )
 
 __all__ = [
+    "again",
     "allocate_named",
     "array_repr",
     "as_ndarray",
@@ -65,6 +68,7 @@ __all__ = [
     "interrupted",
     "kernel_of_number",
     "library",
+    "make_room",
     "no_ring",
     "no_space",
     "normalize_allocation",
@@ -81,6 +85,7 @@ __all__ = [
     "too_many",
     "too_small",
     "unknown_kernel",
+    "wake",
     "wrong_arguments",
     "wrong_size",
 ]

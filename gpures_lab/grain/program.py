@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
+from gpures_lab.grain.residency import wake
 from gpures_lab.kernels.calls import pack_param
 from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
-from gpures_lab.ring.wire import Opcode
+from gpures_lab.ring.wire import word_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,9 +198,18 @@ class Program:
             _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
             for each in self._late
         )
-        completion: Completion[RunResult] = self.grain._run_program(
-            self, memory, operator.index(repeat), until, operator.index(every), item, late
-        )
+        grains = {id(handle.grain): handle.grain for handle in self._handles}.values()
+        for grain in grains:  # nobody deactivates them before the message is posted
+            grain._pin()
+        try:
+            for grain in grains:
+                wake(grain)
+            completion: Completion[RunResult] = self.grain._run_program(
+                self, memory, operator.index(repeat), until, operator.index(every), item, late
+            )
+        finally:
+            for grain in grains:
+                grain._unpin()
         return completion
 
     def step_text(self, number: int) -> str:
@@ -207,7 +217,7 @@ class Program:
         if not 0 <= number < len(self._steps):
             return f"step {number}"
         opcode = struct.unpack_from("<H", self._steps[number].slot, 20)[0]
-        return f"step {number} ({Opcode(opcode).word})"
+        return f"step {number} ({word_of(opcode)})"
 
     def kernel_of(self, number: int) -> str | None:
         """Return the name of the kernel that a step calls, None for other steps."""
@@ -217,7 +227,8 @@ class Program:
         if self._state != "recorded":
             return f"<Program {self._state}, grain {self.grain.key!r}>"
         names = f", params {', '.join(self.params)}" if self._late else ""
-        return f"<Program of {len(self._steps)} steps, grain {self.grain.key!r}{names}>"
+        many = "" if len(self) == 1 else "s"
+        return f"<Program of {len(self)} step{many}, grain {self.grain.key!r}{names}>"
 
 
 def _pack(name: str, pack: int, recorded: Any, value: Any) -> bytes:

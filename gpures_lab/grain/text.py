@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpures_lab.ring.wire import Opcode, Status
+from gpures_lab.ring.wire import Status, word_of
 
 if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
@@ -31,4 +31,4 @@ def completion_repr(completion: Completion[Any]) -> str:
     if state["answered"]:
         status = Status(state["status"])
         outcome = "done" if status is Status.OK else status.name.lower().replace("_", " ")
-    return f"<Completion {Opcode(state['opcode']).word} on {completion.grain.key!r}: {outcome}>"
+    return f"<Completion {word_of(state['opcode'])} on {completion.grain.key!r}: {outcome}>"

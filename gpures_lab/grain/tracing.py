@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from gpures_lab._core import _native
 from gpures_lab.metrics.trace import Recorder, TraceWords
-from gpures_lab.ring.wire import Opcode, Status
+from gpures_lab.ring.wire import Opcode, Status, word_of
 
 if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
 
 __all__ = ["recorder_of"]
 
-_OPERATIONS = {int(each): each.word for each in Opcode}
+_OPERATIONS = {int(each): word_of(each) for each in Opcode}
 _STATUSES = {int(each): each.name.lower().replace("_", " ") for each in Status}
 
 

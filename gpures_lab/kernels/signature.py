@@ -66,6 +66,9 @@ class HostCode:
     is_map
         Every subscript is exactly the loop index (or indices): bounds are checked once per array
         before the call, never inside.
+    is_straight
+        There is no loop in the body: an index takes about as long as one of the library's, so the
+        serve loop calls it in long slices.
     is_reduction
         One index over the first input's size; the output has one element.
     may_fault
@@ -79,6 +82,7 @@ class HostCode:
     arrays: tuple[int, ...]
     indices: int
     is_map: bool
+    is_straight: bool
     is_reduction: bool
     may_fault: bool
     cache_hit: bool

@@ -64,6 +64,7 @@ def specialize(  # noqa: PLR0917 - called by position from native code
         code.indices,
         flags["user"]
         | flags["map"] * code.is_map
+        | flags["straight"] * code.is_straight
         | flags["reduction"] * code.is_reduction
         | flags["may_fault"] * code.may_fault,
         tuple(arrays[p].dtype.itemsize for p in code.arrays),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gpures_lab.magics.comms import offer_comms, withdraw_comms
 from gpures_lab.magics.completion import IDENTIFIER, matcher
 from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
@@ -17,7 +18,8 @@ _Ours = GrainMagics | LookingMagics | ComputeMagics | ProgramMagics
 
 
 def load(shell: Any) -> None:
-    """Register magics and displays. Starts no manager."""
+    """Register magics, displays and comm targets. Starts no manager."""
+    offer_comms(shell)
     if _loaded(shell):
         return
     # Its constructor adds it to what %config lists.
@@ -34,6 +36,7 @@ def load(shell: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Leave the shell as it was; grains and handles live on."""
+    withdraw_comms(shell)
     for magics in _loaded(shell):
         if isinstance(magics, GrainMagics | LookingMagics):
             magics.close()

@@ -5,6 +5,7 @@ Every function here returns the exception; the native binding raises it.
 
 from __future__ import annotations
 
+import copy
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -21,12 +22,13 @@ from gpures_lab.errors import (
     StaleHandle,
     UnknownKernel,
 )
-from gpures_lab.ring.wire import Opcode, Status
+from gpures_lab.ring.wire import Opcode, Status, word_of
 
 if TYPE_CHECKING:
     from gpures_lab._core._native import Completion
 
 __all__ = [
+    "again",
     "bad_timeout",
     "borrowed",
     "closed",
@@ -43,7 +45,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
     """Return the error of an answered request whose status is not OK."""
     state = completion._state
     status = Status(state["status"])
-    what = f"request {completion.request} ({Opcode(state['opcode']).word})"
+    what = f"request {completion.request} ({word_of(state['opcode'])})"
     if state["opcode"] == Opcode.RUN_PROGRAM and any(state["fault"]):
         iteration, step = state["fault"][5:7]
         what += f": iteration {iteration}, {state['program'].step_text(step)}"
@@ -106,6 +108,16 @@ def failure(completion: Completion[Any]) -> GpuResError:
     )
 
 
+def again(error: BaseException) -> BaseException:
+    """Return the error of what the host did for a grain, for one more caller."""
+    if isinstance(error, GpuResError):
+        fresh: BaseException = type(error)(str(error), **error.fields)
+    else:
+        fresh = copy.copy(error)
+    fresh.__cause__ = error.__cause__
+    return fresh
+
+
 def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     flag, array, axis, index, extent = state["fault"][:5]
     if not flag:
@@ -122,7 +134,7 @@ def timed_out(completion: Completion[Any], timeout_s: float) -> TimeoutError:
     """Return the error of a wait that ran out; the request stays live."""
     state = completion._state
     return TimeoutError(
-        f"request {completion.request} ({Opcode(state['opcode']).word}) on grain "
+        f"request {completion.request} ({word_of(state['opcode'])}) on grain "
         f"{completion.grain.key!r} was not answered within {timeout_s} s; it is still live: "
         "wait again, or drop what is queued with grain.cancel()"
     )

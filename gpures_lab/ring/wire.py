@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["Opcode", "Status"]
+__all__ = ["HostWork", "Opcode", "Status", "word_of"]
 
 
 class Opcode(IntEnum):
@@ -19,10 +19,18 @@ class Opcode(IntEnum):
     COMPUTE = 7
     RUN_PROGRAM = 8
 
-    @property
-    def word(self) -> str:
-        """As messages to people say it: ``Compute``."""
-        return self.name.title().replace("_", "")
+
+class HostWork(IntEnum):
+    """What the host does for a grain and promises to answer; never in a slot."""
+
+    CHECKPOINT = 256
+    DEACTIVATE = 257
+
+
+def word_of(opcode: int) -> str:
+    """As messages to people say it: ``Compute``."""
+    known = Opcode(opcode) if opcode < HostWork.CHECKPOINT else HostWork(opcode)
+    return known.name.title().replace("_", "")
 
 
 class Status(IntEnum):
@@ -42,3 +50,4 @@ class Status(IntEnum):
     RING_STALLED = 32
     RING_CLOSED = 33
     DEVICE_LOST = 34
+    HOST_FAILED = 35

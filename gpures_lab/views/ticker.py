@@ -26,14 +26,17 @@ class Ticker:
         The rate is outside `RATES_HZ`.
     """
 
-    def __init__(self, tick: Callable[[], bool], *, rate_hz: float) -> None:
+    def __init__(
+        self, tick: Callable[[], bool], *, rate_hz: float, name: str = "gpures_lab dashboard"
+    ) -> None:
         self._tick = tick
         self._period_s = 0.0
         self.rate_hz = rate_hz
         self.paused = False
         self.last_error: Exception | None = None
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="gpures_lab dashboard", daemon=True)
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
     def rate_hz(self) -> float:
@@ -59,14 +62,27 @@ class Ticker:
         """Start the thread; once."""
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Tick now; the next one follows a period later."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Let the thread end; without waiting, so that any thread may call it."""
+        self._closed.set()
+        self._wake.set()
+
     def close(self) -> None:
         """Stop the thread and wait for its end. Harmless when repeated."""
-        self._closed.set()
+        self.stop()
         if self._thread.ident is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._closed.wait(self._period_s):
+        while True:
+            self._wake.wait(self._period_s)
+            self._wake.clear()
+            if self._closed.is_set():
+                return
             if self.paused:
                 continue
             try:

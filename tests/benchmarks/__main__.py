@@ -19,6 +19,8 @@ from tests.benchmarks import (
     pool_mix,
     single_calls,
 )
+from tests.benchmarks.programs import chain, messages
+from tests.benchmarks.workloads import heat, pagerank, zscore
 
 SUITES = {
     module.__name__.rpartition(".")[2]: module
@@ -30,6 +32,11 @@ SUITES = {
         pool_mix,
         kernel_cache,
         at_rest,
+        chain,
+        messages,
+        heat,
+        pagerank,
+        zscore,
     )
 }
 
@@ -55,10 +62,12 @@ def main() -> int:
         print(json.dumps(found, indent=2, default=str))
     else:
         print(f"Driver: {driver}; {versions}\n")
-        print("| what | measured | wanted | kept |\n|---|---|---|---|")
+        print("| what | measured | winner | wanted | kept |\n|---|---|---|---|---|")
         for row in rows:
-            print(f"| {row.what} | {row.measured} | {row.wanted} | {'yes' if row.met else 'NO'} |")
-    return 0 if all(row.met for row in rows) else 1
+            winner = f"{row.winner}, {row.factor:.2f} x" if row.winner else "–"
+            kept = {True: "yes", False: "NO", None: "–"}[row.met]
+            print(f"| {row.what} | {row.measured} | {winner} | {row.wanted or '–'} | {kept} |")
+    return 1 if any(row.met is False for row in rows) else 0
 
 
 if __name__ == "__main__":

@@ -1,159 +1,264 @@
-"""A notebook in JupyterLab, driven as a person does: cells are run, pixels are looked at."""
+"""A Jupyter server to test against, and a JupyterLab page with a notebook in it."""
 
 from __future__ import annotations
 
-import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from PIL import Image
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from playwright.sync_api import Locator, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
-    from tests.browser.server import Server
+__all__ = ["LIMIT_S", "Lab", "NotebookPage", "Server", "labextension_missing"]
 
-__all__ = ["LIMIT_MS", "SCREENSHOTS", "LabNotebook"]
+ROOT: Final = Path(__file__).parents[2]
+LABEXTENSION: Final = ROOT / "extension" / "labextension"
+LIMIT_S: Final = 60
+TOKEN: Final = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of a server on loopback, for a test
+BASE_URL: Final = "/user/tester/"
 
-LIMIT_MS = 60_000
-SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-
-_KERNEL = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel"
+# Noise of JupyterLab itself: favicons, source maps, and pages that ask for optional services.
+NOT_OURS: Final = ("favicon", ".map", "/lsp/status", "/api/translations", "webpack://")
 
 
-class LabNotebook:
-    """One open notebook.
+def labextension_missing() -> str | None:
+    """Why the extension cannot be tested here; None if it can."""
+    if (LABEXTENSION / "package.json").is_file():
+        return None
+    return "the extension is not built: install nodejs and npm, then make typescript"
 
-    Attributes
-    ----------
-    page
-        Playwright's.
-    errors
-        What the page's console called an error, and what it threw.
-    """
 
-    def __init__(self, page: Page, server: Server) -> None:
-        self.page = page
+class Server:
+    """A Jupyter server process with folders of its own; ``with`` starts and ends it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.notebooks = folder / "notebooks"
+        self.log = folder / "server.log"
+        self.url = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        data, config, runtime = (self.folder / name for name in ("data", "config", "runtime"))
+        for each in (self.notebooks, data / "labextensions", config, runtime):
+            each.mkdir(parents=True)
+        # What the working tree has, whatever the installation was made from.
+        if LABEXTENSION.is_dir():
+            (data / "labextensions" / "gpures-lab").symlink_to(LABEXTENSION)
+        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": True}}}
+        (config / "jupyter_server_config.json").write_text(json.dumps(enabled))
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                    *("--expose-app-in-browser", "--ServerApp.ip=127.0.0.1"),
+                    *("--ServerApp.port=0", "--ServerApp.port_retries=0"),
+                    *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={BASE_URL}"),
+                    f"--ServerApp.root_dir={self.notebooks}",
+                    "--LabApp.news_url=None",
+                    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+                ],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={
+                    **os.environ,
+                    "JUPYTER_PATH": str(data),
+                    "JUPYTER_CONFIG_DIR": str(config),
+                    "JUPYTER_RUNTIME_DIR": str(runtime),
+                    "JUPYTERLAB_SETTINGS_DIR": str(config / "settings"),
+                    "JUPYTERLAB_WORKSPACES_DIR": str(config / "workspaces"),
+                    "IPYTHONDIR": str(self.folder / "ipython"),
+                    "PYTHONPATH": str(ROOT),
+                },
+            )
+        self.url = self._wait_for(runtime)
+        return self
+
+    def _wait_for(self, runtime: Path) -> str:
+        deadline = time.monotonic() + LIMIT_S
+        gate = threading.Event()
+        assert self._process is not None
+        while time.monotonic() < deadline and self._process.poll() is None:
+            for found in runtime.glob("jpserver-*.json"):
+                try:
+                    return str(json.loads(found.read_text())["url"])
+                except (ValueError, KeyError):
+                    pass  # half written
+            gate.wait(0.1)
+        self.__exit__(None, None, None)
+        raise AssertionError(f"no server within {LIMIT_S} s:\n{self.log.read_text()[-4000:]}")
+
+    def address(self, path: str) -> str:
+        """Return the address of ``path``, with the token."""
+        return f"{self.url}{path}?token={TOKEN}"
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(20)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(20)
+
+
+class Lab:
+    """One browser context. Its errors are kept, for a test to ask for."""
+
+    def __init__(self, server: Server, browser: Browser) -> None:
         self.server = server
-        self.name = ""
+        self._browser = browser
         self.errors: list[str] = []
-        page.set_default_timeout(LIMIT_MS)
-        page.on("pageerror", lambda error: self.errors.append(f"threw: {error}"))
-        page.on("console", self._note)
+        self._opened = 0
 
-    def _note(self, message: Any) -> None:
-        if message.type == "error":
-            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+    def __enter__(self) -> Self:
+        self._context = self._browser.new_context(viewport={"width": 1500, "height": 950})
+        self._context.set_default_timeout(LIMIT_S * 1000)
+        return self
 
-    def open(self, name: str, cells: list[str]) -> None:
-        """Write a notebook and open it in a fresh workspace."""
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._context.close()
+
+    def page(self) -> Page:
+        """Return a page whose errors are kept."""
+        page = self._context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._heard)
+        return page
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        where = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not any(noise in where for noise in NOT_OURS):
+            self.errors.append(where)
+
+    def notebook(
+        self, *cells: str, name: str | None = None, kernel: str = "python3"
+    ) -> NotebookPage:
+        """Open a new notebook with these cells; its kernel is idle."""
+        self._opened += 1
+        name = name or f"notebook-{id(self):x}-{self._opened}.ipynb"
+        path = self.server.notebooks / name
+        path.write_text(json.dumps(_notebook(cells, kernel)))
+        page = self.page()
+        # reset: no tabs of the test before
+        page.goto(self.server.address(f"lab/workspaces/w{id(self):x}/tree/{name}") + "&reset")
+        opened = NotebookPage(page, name)
+        opened.wait_until_idle()
+        return opened
+
+
+class NotebookPage:
+    """JupyterLab with one notebook in front."""
+
+    def __init__(self, page: Page, name: str) -> None:
+        self.page = page
         self.name = name
-        self.server.write_notebook(name, cells)
-        self.page.goto(
-            f"{self.server.url}lab/workspaces/{name.removesuffix('.ipynb')}/tree/{name}"
-            f"?token={self.server.token}"
-        )
-        self.until_idle()
-
-    def reload(self) -> None:
-        """Save, and load the page again; the kernel goes on."""
-        self.command("docmanager:save")
-        self.page.wait_for_function(
-            "() => !window.jupyterapp.shell.currentWidget.context.model.dirty"
-        )
-        self.page.reload()
-        self.until_idle()
 
     def command(self, name: str, **arguments: Any) -> None:
-        """Run a command of JupyterLab."""
+        """Execute one of JupyterLab's commands and wait for it."""
         self.page.evaluate(
-            "([name, given]) => window.jupyterapp.commands.execute(name, given)", [name, arguments]
+            "([name, args]) => window.jupyterapp.commands.execute(name, args).then(() => null)",
+            [name, arguments],
         )
 
-    def until_idle(self) -> None:
-        """Wait until the kernel has nothing to do."""
-        self.page.wait_for_function(f"() => {_KERNEL}?.status === 'idle'")
-
-    def start(self, number: int) -> None:
-        """Start a cell and do not wait."""
+    def start(self, cell: int) -> None:
+        """Run a cell and return at once."""
         self.page.evaluate(
-            """number => {
+            """index => {
               const notebook = window.jupyterapp.shell.currentWidget.content;
-              notebook.activeCellIndex = number;
+              notebook.activeCellIndex = index;
               notebook.deselectAll();
               void window.jupyterapp.commands.execute('notebook:run-cell');
             }""",
-            number,
+            cell,
         )
 
-    def run(self, number: int) -> None:
+    def run(self, cell: int) -> None:
         """Run a cell to its end."""
-        before = self.count(number)
-        self.start(number)
+        before = self._count(cell)
+        self.start(cell)
         self.page.wait_for_function(
-            """([number, before]) => {
-              const cell = window.jupyterapp.shell.currentWidget.content.widgets[number].model;
-              return cell.executionCount !== null && cell.executionCount !== before;
+            """([index, before]) => {
+              const cell = window.jupyterapp.shell.currentWidget.content.widgets[index].model;
+              return cell.executionCount !== null && cell.executionCount !== before
+                  && cell.executionState !== 'running';
             }""",
-            arg=[number, before],
+            arg=[cell, before],
         )
-        self.until_idle()
 
-    def count(self, number: int) -> int | None:
-        """Execution count of a cell."""
+    def _count(self, cell: int) -> int | None:
         found: int | None = self.page.evaluate(
-            "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.executionCount",
-            number,
+            "index => window.jupyterapp.shell.currentWidget.content.widgets[index]"
+            ".model.executionCount",
+            cell,
         )
         return found
 
-    def outputs(self, number: int) -> list[dict[str, Any]]:
-        """Outputs of a cell, as the notebook will save them."""
-        found: list[dict[str, Any]] = self.page.evaluate(
-            "n => window.jupyterapp.shell.currentWidget.content.widgets[n].model.outputs.toJSON()",
-            number,
+    def text_of(self, cell: int) -> str:
+        """Return what the outputs of a cell say."""
+        outputs = self.page.locator(".jp-Notebook .jp-Cell").nth(cell).locator(".jp-OutputArea")
+        return outputs.first.inner_text()
+
+    def wait_until_idle(self) -> None:
+        """Wait until the notebook's kernel answers."""
+        self.page.wait_for_function(
+            """() => {
+              const panel = window.jupyterapp?.shell.currentWidget;
+              return panel?.sessionContext?.session?.kernel?.status === 'idle';
+            }"""
         )
-        return found
 
-    def cell(self, number: int) -> Locator:
-        """Return the element of a cell."""
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(number)
+    def wait_until_busy(self) -> None:
+        """Wait until a cell runs."""
+        self.page.wait_for_function(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status"
+            " === 'busy'"
+        )
 
-    def pixels(self, place: Locator) -> NDArray[np.uint8]:
-        """Return what is drawn there, rows of RGB; it must be within the window."""
-        box = place.bounding_box()
-        assert box is not None
-        # Not the element's own screenshot: that waits for two frames in which nothing moved.
-        image = Image.open(io.BytesIO(self.page.screenshot(clip=box)))
-        return np.asarray(image.convert("RGB"))
-
-    def save_screenshot(self, name: str, place: Locator | None = None) -> Path:
-        """Keep a picture under build/, to be looked at."""
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        path = SCREENSHOTS / f"{name}.png"
-        (place or self.page).screenshot(path=str(path))
-        return path
-
-    def set_theme(self, name: str) -> None:
-        """Change to ``JupyterLab Light`` or ``JupyterLab Dark``."""
+    def theme(self, name: str) -> None:
+        """Choose ``JupyterLab Light`` or ``JupyterLab Dark`` and wait for its style."""
         self.command("apputils:change-theme", theme=name)
-        light = str("Light" in name).lower()
-        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']")
+        self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
 
-    def colour(self, variable: str) -> NDArray[np.float64]:
-        """Return a colour of the theme as RGB."""
-        text = self.page.evaluate(
-            """name => {
-              const probe = document.createElement('div');
-              probe.style.color = `var(${name})`;
-              document.body.append(probe);
-              const found = getComputedStyle(probe).color;
-              probe.remove();
-              return found;
-            }""",
-            variable,
-        )
-        numbers = text[text.index("(") + 1 : text.index(")")].split(",")[:3]
-        return np.array([float(each) for each in numbers])
+    def poll(self, expression: str, argument: Any = None) -> None:
+        """Wait for a JavaScript expression to be true, within the limit."""
+        self.page.wait_for_function(expression, arg=argument)
+
+
+def _notebook(cells: Sequence[str], kernel: str) -> dict[str, object]:
+    return {
+        "cells": [
+            {
+                "cell_type": "code",
+                "id": f"cell-{number}",
+                "execution_count": None,
+                "metadata": {},
+                "outputs": [],
+                "source": source,
+            }
+            for number, source in enumerate(cells)
+        ],
+        "metadata": {"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+Opener = Callable[..., NotebookPage]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +108,35 @@ def test_the_first_error_drops_the_rest_of_this_batch_only(lab: gl.GrainManager)
     assert np.asarray(z).tolist() == [1] * 8
     grain.submit(rows).result(LIMIT_S)
     assert np.asarray(z).tolist() == [10] * 8
+
+
+def fail_side_by_side(grains: list[gl.Grain]) -> None:
+    arrays = [(grain.allocate(8), grain.allocate(8)) for grain in grains]
+
+    def fail(grain: gl.Grain, x: gl.ResidentArray, z: gl.ResidentArray) -> bool:
+        bad = gl.messages(1, kernel=beyond)
+        bad["handles"][:, :2] = int(x), int(z)
+        bad["params"][:, 0] = 100
+        rows = gl.messages(60, kernel="kernels/VectorAdd")
+        rows["handles"][:, :3] = int(x), int(z), int(z)
+        batch = np.concatenate([bad, rows])
+        return all(
+            isinstance(grain.submit(batch).exception(LIMIT_S), OutOfBounds) for _ in range(40)
+        )
+
+    for grain, (x, _) in zip(grains, arrays, strict=True):
+        grain.write(x, 1.0)
+    with ThreadPoolExecutor(len(grains)) as pool:
+        pairs = zip(grains, arrays, strict=True)
+        assert all(pool.map(lambda pair: fail(pair[0], *pair[1]), pairs))
+    for _, z in arrays:
+        assert np.asarray(z).tolist() == [0] * 8
+
+
+def test_batches_of_several_grains_fail_apart() -> None:
+    """Would catch: rows run after their batch failed, because another grain's failed since."""
+    with gl.GrainManager(device="host", ring=gl.RingOptions(slots=4)) as lab:
+        fail_side_by_side([lab.grain(f"grain {n}") for n in range(3)])
 
 
 def test_a_bad_row_posts_nothing(lab: gl.GrainManager) -> None:

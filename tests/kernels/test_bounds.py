@@ -328,6 +328,53 @@ def test_what_counts_as_a_map() -> None:
     assert not _code_of(turned, [u], [u.copy()]).is_map
 
 
+def test_what_counts_as_straight() -> None:
+    """Would catch: a loop that `stop` waits for 65,536 times, hidden in a function or a branch."""
+    x = np.zeros(4)
+
+    def triangle(n):
+        total = 0
+        for k in range(n):
+            total += k
+        return total
+
+    def twice(n):
+        return triangle(n) * 2
+
+    def plain(i, x, z):
+        z[i] = x[i] if x[i] > 0 else x[i - 1]
+
+    def looping(i, x, z):
+        if i > 1:
+            while z[i] < x[i]:
+                z[i] += 1
+
+    def calling(i, x, z):
+        z[i] = twice(i)
+
+    assert _code_of(plain, [x], [x.copy()]).is_straight
+    assert not _code_of(looping, [x], [x.copy()]).is_straight
+    assert not _code_of(calling, [x], [x.copy()]).is_straight
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (3, 5), (4, 4), (4, 5)])
+def test_a_space_that_is_inside_and_one_that_is_not(shape: tuple[int, int]) -> None:
+    """Would catch: the unchecked nest taken where one axis reaches outside."""
+
+    @kernel
+    def f(i, j, u, v):
+        v[i, j] = u[i + 1, j + 1]
+
+    u, v = np.arange(1.0, 21.0).reshape(4, 5), np.full((4, 5), -1.0)
+    fault = call(f, [u], [v], shape=shape)
+    inside = np.zeros((4, 5))
+    inside[:3, :4] = u[1:, 1:]
+    wanted = np.full((4, 5), -1.0)
+    wanted[: shape[0], : shape[1]] = inside[: shape[0], : shape[1]]
+    np.testing.assert_array_equal(v, wanted)
+    assert fault[0] == (shape != (3, 4))
+
+
 @pytest.mark.parametrize("cuts", [[0, 20], [0, 1, 20], [0, 7, 7, 13, 20], list(range(21))])
 def test_slices_give_what_one_call_gives(cuts: list[int]) -> None:
     @kernel

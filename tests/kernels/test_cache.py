@@ -209,7 +209,7 @@ def test_the_memory_cache_holds_256_and_drops_the_oldest() -> None:
             return Artifact(".o", b"", {})
 
         def load(_artifact: Artifact, _path: Path | None, from_disk: bool) -> HostCode | None:
-            return None if from_disk else HostCode(1, key, (), 1, True, False, False, False)
+            return None if from_disk else HostCode(1, key, (), 1, True, False, False, False, False)
 
         return cache.get(key, lambda: f"test-{key}", build, load)
 

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 
+#include "host/clock.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -14,12 +15,13 @@ class Engine;
 struct Held;
 
 struct GrainCounts {
-  u64 messages = 0, failed = 0, service_ns = 0, pending = 0;
+  u64 messages = 0, failed = 0, service_ns = 0, pending = 0, idle_ns = 0;
 };
 
 class Grain {
  public:
-  Grain(Engine& engine, RingHost& ring, u32 index) : engine(engine), ring(ring), index(index) {}
+  Grain(Engine& engine, RingHost& ring, u32 index)
+      : engine(engine), ring(ring), index(index), used(ticks()) {}
 
   Engine& engine;
   RingHost& ring;
@@ -35,6 +37,7 @@ class Grain {
   bool sending = false;                   // a large transfer is being posted in parts
   std::unique_ptr<std::deque<Held>> held; // made when first needed
   GrainCounts counts;
+  u64 used;                               // ticks of the newest answer
 };
 
 }  // namespace gpures

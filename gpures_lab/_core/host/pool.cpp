@@ -126,6 +126,11 @@ void Pool::drop_export(u32 index) {
   }
 }
 
+bool Pool::is_exported(u32 index) const {
+  std::lock_guard guard(mutex_);
+  return blocks_[index].exports != 0;
+}
+
 // The least recently returned block. False: its Release has not completed, or nothing is idle.
 bool Pool::evict_one() {
   const u32 index = oldest_;

@@ -44,6 +44,7 @@ class Pool {
   // A view outlives its block: not reused before the last one goes. Any thread.
   void hold_export(u32 block);
   void drop_export(u32 block);
+  bool is_exported(u32 block) const;
 
   PoolCounts counts() const;
   // Serial numbers of evicted blocks since the last call, oldest first, while recording is on.

@@ -65,6 +65,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   ++processed_;
   --grain.inflight;
   ++grain.counts.messages;
+  grain.used = now;
   grain.counts.service_ns += service;
   if (status != Status::kOk) {
     ++failed_;
@@ -171,6 +172,8 @@ GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;
   counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
+  const u64 now = ticks();
+  counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));
   return counts;
 }
 

@@ -89,6 +89,16 @@ bool RingHost::unhold(Grain& grain) {
   return free;
 }
 
+bool RingHost::may_sleep(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return !refusing_ && grain.hold == 0 && !grain.sending && (!grain.held || grain.held->empty());
+}
+
+void RingHost::forget_handle(u64 handle) {
+  std::lock_guard guard(mutex_);
+  recycle_handle(handle);
+}
+
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return grain.inflight == 0;

@@ -2,6 +2,7 @@
 #include "host/ring_host.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "host/clock.hpp"
@@ -17,13 +18,14 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_) return Post::kClosed;
+    if (refusing_ && (closed_ || !message.passes)) return Post::kClosed;
     if (!room()) {
       harvest();
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = grain.hold != 0 || (grain.held && !grain.held->empty());
+    const bool behind =
+        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
@@ -70,7 +72,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   return fitted;
 }
 
-u64 RingHost::post_parts(Grain& grain, const Source& source, u64 first, u64 count,
+u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
                          Request& request) {
   WakeState found;
   u64 fitted;
@@ -89,7 +91,7 @@ u64 RingHost::post_parts(Grain& grain, const Source& source, u64 first, u64 coun
       source.fill(first + n, message, view.pages + (position & mask) * kPageBytes);
       message.request = request.id;
       message.grain = grain.index;
-      message.flags |= kBatchMember;
+      message.flags = u16(kBatchMember | lane << kBatchLaneShift);
       waiting_[position & mask] = {&request, nullptr, posted, 0, kNoChunk};
       commit<HostWords>(view.slots[position & mask], message, position);
     }
@@ -169,6 +171,22 @@ void RingHost::end_parts(Grain& grain) {
   grain.sending = false;
 }
 
+u32 RingHost::begin_batch(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  const u32 lane = u32(std::countr_one(lanes_));
+  if (grain.sending || lane >= kBatchLanes) return kNoLane;
+  grain.sending = true;
+  lanes_ |= 1u << lane;
+  return lane;
+}
+
+// The lane's next batch lies behind all of this one, so the worker needs no word of the end.
+void RingHost::end_batch(Grain& grain, u32 lane) {
+  std::lock_guard guard(mutex_);
+  grain.sending = false;
+  lanes_ &= ~(1u << lane);
+}
+
 // Under the lock, with room. [R2]: page and payload before the sequence.
 void RingHost::place(Grain& grain, Outgoing& message) {
   const u64 position = next_++;
@@ -185,7 +203,7 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {
     engine_.pool->give_back(message.block, view.index, position);
-    recycle_handle(message.slot.payload[0]);
+    if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
   commit<HostWords>(view.slots[index], message.slot, position);
 }

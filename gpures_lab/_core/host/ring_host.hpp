@@ -31,6 +31,8 @@ struct Outgoing {
   u32 chunk = kNoChunk;         // staging chunk to give back
   u32 block = kNone;            // Release: the block that returns to the pool
   u32 kernel = 0;               // Compute: for the trace
+  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
+  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
@@ -60,7 +62,8 @@ class RingHost {
    protected:
     ~Source() = default;
   };
-  u64 post_parts(Grain& grain, const Source& source, u64 first, u64 count, Request& request);
+  u64 post_parts(Grain& grain, u32 lane, const Source& source, u64 first, u64 count,
+                 Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
   // A pending request of this ring; the caller owns one side of it.
@@ -74,6 +77,10 @@ class RingHost {
   // A transfer in parts is one message to everybody else: other posters of the grain wait.
   bool begin_parts(Grain& grain);
   void end_parts(Grain& grain);
+  // The same for a batch, which gets a lane; kNoLane: try again later.
+  static constexpr u32 kNoLane = kBatchLanes;
+  u32 begin_batch(Grain& grain);
+  void end_batch(Grain& grain, u32 lane);
 
   // `request` will never get its last `parts` parts: they count as answered with `cause`.
   void abandon_parts(Request& request, u32 parts, Status cause);
@@ -86,6 +93,10 @@ class RingHost {
   enum class Hold : u8 { kDone, kLater, kNever };
   Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
+  // Nothing is held back, nobody holds, no transfer is half posted: the grain may be deactivated.
+  bool may_sleep(const Grain& grain);
+  // The id of a handle without memory is free again.
+  void forget_handle(u64 handle);
   bool is_idle(const Grain& grain);  // nothing of it is in slots
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);
@@ -154,6 +165,7 @@ class RingHost {
   u64 held_count_ = 0;
   u64 tickets_ = 0;
   u64 cancels_ = 0;
+  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
   bool refusing_ = false;         // no new messages
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;

@@ -3,15 +3,15 @@
 
 namespace gpures::python {
 
-bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
-  if (is_recording()) [[unlikely]]
-    return refuse_to_record("allocate");
+static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle,
+                     u32 attempt) {
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
+  const bool again = handle != 0;
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
-  auto& allocate = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
-  const bool keep_old = allocate.zero == 0;
+  auto& payload = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
+  const bool keep_old = payload.zero == 0;
   Pool::Rented rented;
   u64 since = 0;
   for (;;) {
@@ -29,20 +29,33 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
     Py_END_ALLOW_THREADS
   }
   if (rented.block == kNone) {
+    // Other grains may be worth less than this call.
+    PyObject* function = hook("make_room");
+    PyObject* made =
+        function ? PyObject_CallFunction(function, "OKI", reinterpret_cast<PyObject*>(grain),
+                                         class_bytes(bytes), attempt)
+                 : nullptr;
+    Py_XDECREF(function);
+    if (!made) return false;
+    const bool retry = made == Py_True;
+    Py_DECREF(made);
+    if (retry) return allocate(grain, message, bytes, arena, handle, attempt + 1);
     const PoolCounts counts = engine.pool->counts();
     raise_hook("pool_exhausted", "(KKKKK)", bytes, class_bytes(bytes), counts.used_bytes,
                counts.idle_bytes, counts.limit_bytes);
     return false;
   }
-  allocate.block = rented.block;
-  allocate.bytes = bytes;
+  payload.block = rented.block;
+  payload.bytes = bytes;
   // zero=False may show only what the same grain left behind.
-  allocate.zero = !rented.clean && !(keep_old && rented.own);
+  payload.zero = !rented.clean && !(keep_old && rented.own);
   since = 0;
   for (;;) {
     Post posted;
     try {
-      posted = ring.post_allocate(*grain->core, message, handle);
+      if (again) payload.handle = handle;
+      posted = again ? ring.post(*grain->core, message)
+                     : ring.post_allocate(*grain->core, message, handle);
     } catch (const std::bad_alloc&) {
       engine.pool->give_back_unused(rented.block);
       raise_hook("too_many", "(si)", "live allocations", int(Engine::kHandleCapacity));
@@ -72,16 +85,23 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
   }
 }
 
-namespace {
+bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
+  return allocate(grain, message, bytes, arena, handle, 0);
+}
 
-void link(ResidentArrayObject* array) {
+void count_resident(const ResidentArrayObject* array, int change) {
+  Engine& engine = *array->grain->engine;
+  engine.allocations.fetch_add(u64(change), std::memory_order_relaxed);
+  engine.allocated_bytes.fetch_add(u64(change) * array->nbytes, std::memory_order_relaxed);
+}
+
+static void link(ResidentArrayObject* array) {
   GrainObject* grain = array->grain;
   array->newer = nullptr;
   array->older = grain->first;
   if (grain->first) grain->first->newer = array;
   grain->first = array;
-  grain->engine->allocations.fetch_add(1, std::memory_order_relaxed);
-  grain->engine->allocated_bytes.fetch_add(array->nbytes, std::memory_order_relaxed);
+  count_resident(array, 1);
   ++grain->core->allocations;
   grain->core->bytes += array->nbytes;
 }
@@ -91,8 +111,7 @@ void unlink(ResidentArrayObject* array) {
   (array->newer ? array->newer->older : grain->first) = array->older;
   if (array->older) array->older->newer = array->newer;
   array->live = false;
-  grain->engine->allocations.fetch_sub(1, std::memory_order_relaxed);
-  grain->engine->allocated_bytes.fetch_sub(array->nbytes, std::memory_order_relaxed);
+  if (array->block != kNone) count_resident(array, -1);
   --grain->core->allocations;
   grain->core->bytes -= array->nbytes;
 }
@@ -103,8 +122,6 @@ void fill_release(const ResidentArrayObject* array, Outgoing& message) {
   message.block = array->block;
 }
 
-}  // namespace
-
 // allocate(shape, *, dtype=None, name=None, zero=True, memory_type="device")
 PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t count,
                          PyObject* names) {
@@ -112,6 +129,11 @@ PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t cou
   PyObject* slots[5];
   if (!parse("allocate", args, count, names, keywords, 5, 1, 1, slots)) return nullptr;
   auto* self = reinterpret_cast<GrainObject*>(object);
+  if (is_recording()) [[unlikely]] {
+    refuse_to_record("allocate");
+    return nullptr;
+  }
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   if (slots[2] && slots[2] != Py_None) {  // owned by the grain
     PyObject* function = hook("allocate_named");
@@ -217,6 +239,7 @@ void release_quietly(ResidentArrayObject* array) {
   GrainObject* grain = array->grain;
   unlink(array);
   if (grain->engine->forked()) return;
+  if (array->block == kNone) return grain->core->ring.forget_handle(array->handle);
   Outgoing message;
   fill_release(array, message);
   if (grain->core->ring.post_always(*grain->core, message)) grain->engine->drop(message.request);

@@ -78,6 +78,7 @@ PyObject* read(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObje
   PyObject* slots[3];
   if (!parse("read", args, count, names, keywords, 3, 0, 0, slots)) return nullptr;
   ResidentArrayObject* self = as(object);
+  const Busy busy(self->grain);
   if (!check_array(self->grain, object)) return nullptr;
   return grain_read(self->grain, self, slots[0], slots[1], slots[2]);
 }
@@ -87,12 +88,14 @@ PyObject* write(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObj
   PyObject* slots[2];
   if (!parse("write", args, count, names, keywords, 2, 1, 1, slots)) return nullptr;
   ResidentArrayObject* self = as(object);
+  const Busy busy(self->grain);
   if (!check_array(self->grain, object)) return nullptr;
   return grain_write(self->grain, self, slots[0], slots[1]);
 }
 
 PyObject* release(PyObject* object, PyObject*) {
   ResidentArrayObject* self = as(object);
+  const Busy busy(self->grain);
   if (!check_array(self->grain, object)) return nullptr;
   return grain_release(self->grain, self);
 }
@@ -123,6 +126,8 @@ PyObject* repr(PyObject* object) {
 PyObject* enter(PyObject* object, PyObject*) { return Py_NewRef(object); }
 PyObject* leave(PyObject* object, PyObject*) {
   if (as(object)->live) {
+    const Busy busy(as(object)->grain);
+    if (!check_open(as(object)->grain)) return nullptr;
     PyObject* done = grain_release(as(object)->grain, as(object));
     if (!done) return nullptr;
     Py_DECREF(done);

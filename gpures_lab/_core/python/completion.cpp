@@ -61,18 +61,24 @@ void dealloc(PyObject* object) {
   Py_DECREF(type);
 }
 
+// Whether it is held back by a borrow of this very thread: waiting would never end.
+bool blocked(const CompletionObject* self) {
+  return self->outcome != Outcome::kHost &&
+         self->request->position.load(std::memory_order_acquire) == kNoPosition &&
+         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
+}
+
 // 1 answered, 0 out of time, -1 an exception (a signal handler's) is set.
 int wait(CompletionObject* self, u64 limit_ns) {
   Request& request = *self->request;
   if (request.answered()) return 1;
   GrainObject* grain = self->grain;
   Engine& engine = *grain->engine;
-  if (!check_open(grain) && !request.answered()) return -1;
+  if (!is_open(grain) && !request.answered()) return -1;
   PyErr_Clear();
   const u64 begin = steady_ns();
   for (;;) {
-    if (request.position.load(std::memory_order_acquire) == kNoPosition &&
-        grain->borrower == PyThread_get_thread_ident()) {
+    if (blocked(self)) {
       raise_hook("borrowed", "(O)", grain->key);
       return -1;
     }
@@ -99,6 +105,10 @@ PyObject* value_of(CompletionObject* self) {
   Request& request = *self->request;
   request.seen.store(true, std::memory_order_relaxed);
   drain_graveyard(*self->grain->engine);
+  if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
+    // A copy: a traceback in ours would hold the frames that hold us, which nothing collects.
+    return raise_hook("again", "(O)", self->value);
+  }
   if (request.status != Status::kOk) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
   }
@@ -106,6 +116,7 @@ PyObject* value_of(CompletionObject* self) {
     case Outcome::kNone:
       break;
     case Outcome::kValue:
+    case Outcome::kHost:
       return Py_NewRef(self->value);
     case Outcome::kRun: {
       PyObject* function = hook("run_result");
@@ -206,11 +217,6 @@ PyObject* get_request(PyObject* object, void*) {
 PyObject* get_grain(PyObject* object, void*) {
   return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
 }
-// Whether it is held back by a borrow of this very thread: waiting would never end.
-bool blocked(const CompletionObject* self) {
-  return self->request->position.load(std::memory_order_acquire) == kNoPosition &&
-         !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
-}
 PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
 // Iterations of a program that are done for certain; None for other messages.
 PyObject* progress(PyObject* object, PyObject*) {
@@ -253,6 +259,22 @@ PyObject* repr(PyObject* object) {
   return text;
 }
 
+// _settle(value, failed): answers a promise; `value` is an exception when it failed.
+PyObject* settle(PyObject* object, PyObject* args) {
+  CompletionObject* self = as(object);
+  PyObject* value;
+  int failed;
+  if (!PyArg_ParseTuple(args, "Op", &value, &failed)) return nullptr;
+  if (self->outcome != Outcome::kHost || self->value ||
+      (failed && !PyExceptionInstance_Check(value))) {
+    return PyErr_Format(PyExc_ValueError, "no promise, or answered already");
+  }
+  self->value = Py_NewRef(value);
+  self->grain->core->ring.abandon_parts(*self->request, 1,
+                                        failed ? Status::kHostFailed : Status::kOk);
+  Py_RETURN_NONE;
+}
+
 PyMethodDef methods[] = {
     {"result", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(result)),
      METH_FASTCALL | METH_KEYWORDS,
@@ -273,6 +295,7 @@ PyMethodDef methods[] = {
      "0 until it starts. While it runs the number is that of its last launch, so it lags by a\n"
      "lease (`RingOptions.lease_ms`) at most; then it is final."},
     {"_notify", notify, METH_O, nullptr},
+    {"_settle", settle, METH_VARARGS, nullptr},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, nullptr},
     {nullptr, nullptr, 0, nullptr}};
 

@@ -136,6 +136,7 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
   PyObject* slots[7];
   if (!parse("compute", args, count, names, keywords, 7, 1, 4, slots)) return nullptr;
   auto* self = reinterpret_cast<GrainObject*>(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   KernelObject* kernel = kernel_of(slots[0]);
   if (!kernel) return nullptr;
@@ -155,6 +156,7 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
   if (!space_of(kernel_object, *variant, call, slots[4], slots[5], space)) return nullptr;
   if (!check_sizes(kernel_object, *variant, call, space)) return nullptr;
 
+  note_kernel(self, kernel->name);
   const KernelEntry& entry = variant->entry;
   Outgoing message;
   message.slot.opcode = u16(Opcode::kCompute);

@@ -12,10 +12,22 @@ GrainObject* as(PyObject* self) { return reinterpret_cast<GrainObject*>(self); }
 
 }  // namespace
 
-bool check_open(GrainObject* grain) {
+bool is_open(GrainObject* grain) {
   if (!grain->engine->forked() && grain->manager) return true;
   raise_hook("closed", "(OO)", grain->key, grain->engine->forked() ? Py_True : Py_False);
   return false;
+}
+
+bool check_open(GrainObject* grain) {
+  if (!is_open(grain)) return false;
+  if (!grain->asleep) [[likely]]
+    return true;
+  PyObject* function = hook("wake");
+  if (!function) return false;
+  PyObject* woken = PyObject_CallOneArg(function, reinterpret_cast<PyObject*>(grain));
+  Py_DECREF(function);
+  Py_XDECREF(woken);
+  return woken != nullptr;
 }
 
 bool check_array(GrainObject* grain, PyObject* object) {
@@ -70,6 +82,7 @@ PyObject* write(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObj
   static const char* const keywords[] = {"handle", "data", "offset"};
   PyObject* slots[3];
   if (!parse("write", args, count, names, keywords, 3, 2, 2, slots)) return nullptr;
+  const Busy busy(as(object));
   if (!check_array(as(object), slots[0])) return nullptr;
   return grain_write(as(object), reinterpret_cast<ResidentArrayObject*>(slots[0]), slots[1],
                      slots[2]);
@@ -79,18 +92,21 @@ PyObject* read(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObje
   static const char* const keywords[] = {"handle", "count", "offset", "out"};
   PyObject* slots[4];
   if (!parse("read", args, count, names, keywords, 4, 1, 1, slots)) return nullptr;
+  const Busy busy(as(object));
   if (!check_array(as(object), slots[0])) return nullptr;
   return grain_read(as(object), reinterpret_cast<ResidentArrayObject*>(slots[0]), slots[1],
                     slots[2], slots[3]);
 }
 
 PyObject* release(PyObject* object, PyObject* handle) {
+  const Busy busy(as(object));
   if (!check_array(as(object), handle)) return nullptr;
   return grain_release(as(object), reinterpret_cast<ResidentArrayObject*>(handle));
 }
 
 PyObject* small_message(PyObject* object, Opcode opcode) {
   GrainObject* self = as(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   Outgoing message;
   message.slot.opcode = u16(opcode);
@@ -137,6 +153,7 @@ PyObject* live(PyObject* object, PyObject*) {
 
 PyObject* hold(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   RingHost& ring = self->core->ring;
   const u64 thread = PyThread_get_thread_ident();
@@ -171,10 +188,11 @@ PyObject* unhold(PyObject* object, PyObject*) {
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I}", "messages", counts.messages, "failed",
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I,s:K}", "messages", counts.messages, "failed",
                        counts.failed, "service_ns", counts.service_ns, "pending", counts.pending,
                        "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
-                       "ring", self->core->ring.view.index, "index", self->core->index);
+                       "ring", self->core->ring.view.index, "index", self->core->index, "idle_ns",
+                       counts.idle_ns);
 }
 
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes
@@ -220,6 +238,7 @@ void dealloc(PyObject* object) {
   PyTypeObject* type = Py_TYPE(object);
   Py_XDECREF(self->manager);
   Py_XDECREF(self->key);
+  Py_XDECREF(self->kernels);
   Py_XDECREF(reinterpret_cast<PyObject*>(self->dtype));
   if (self->engine) self->engine->release();
   type->tp_free(object);
@@ -263,7 +282,16 @@ PyType_Spec spec = {"gpures_lab._core._native.GrainBase", sizeof(GrainObject), 0
 
 bool add_grain_type(PyObject* module) {
   grain_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return grain_type &&
+  if (!grain_type) return false;
+  for (PyMethodDef* method = residency_methods; method->ml_name; ++method) {
+    PyObject* function = PyDescr_NewMethod(grain_type, method);
+    if (!function || PyObject_SetAttrString(reinterpret_cast<PyObject*>(grain_type),
+                                            method->ml_name, function) != 0) {
+      return false;
+    }
+    Py_DECREF(function);
+  }
+  return
          PyModule_AddObjectRef(module, "GrainBase", reinterpret_cast<PyObject*>(grain_type)) == 0;
 }
 

@@ -293,5 +293,6 @@ NB_MODULE(_native, m) {
   flags["whole"] = int(kKernelWhole);
   flags["may_fault"] = int(kKernelMayFault);
   flags["user"] = int(kKernelUser);
+  flags["straight"] = int(kKernelStraight);
   m.attr("kernel_flags") = flags;
 }

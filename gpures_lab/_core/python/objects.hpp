@@ -40,6 +40,10 @@ struct GrainObject {
   u64 ordinals;             // for the names a0, a1, …
   u64 full_wait_ns;
   unsigned long borrower;   // thread inside `with grain.borrow()`, 0 = none
+  PyObject* kernels;        // set of the names of kernels it has used; null = none yet
+  const PyObject* noted[4]; // of them, looked at first
+  u32 busy;                 // calls under way: they may wait, so nobody deactivates the grain
+  bool asleep;              // deactivated: live handles have no block, the next call wakes it
   PyObject* weakrefs;
 };
 
@@ -89,7 +93,8 @@ struct KernelObject {
   PyObject* weakrefs;
 };
 
-enum class Outcome : u8 { kNone, kValue, kCompute, kRun };
+// kHost: what the host does for a grain; `value` is its result, or its exception.
+enum class Outcome : u8 { kNone, kValue, kCompute, kRun, kHost };
 
 struct CompletionObject {
   PyObject_HEAD
@@ -124,11 +129,25 @@ PyObject* make_completion(GrainObject* grain, Request* request, Outcome outcome,
                           PyObject* value_stolen, bool cache_hit = false);
 // Posts, waiting up to full_wait for room without the GIL. False: an exception is set.
 bool post_or_raise(GrainObject* grain, Outgoing& message);
+// `handle` 0: a new one is taken, else memory is given to that one again.
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle);
 // Checks that the array is live and this grain's. False: an exception is set.
 bool check_array(GrainObject* grain, PyObject* object);
 // False with RingClosed set when the engine is another process's, or the grain was closed.
+bool is_open(GrainObject* grain);
+// The same; wakes the grain if it is deactivated.
 bool check_open(GrainObject* grain);
+
+// A call under way, from before its checks to its end; made and ended under the GIL.
+class Busy {
+ public:
+  explicit Busy(GrainObject* grain) : grain_(grain) { ++grain_->busy; }
+  Busy(const Busy&) = delete;
+  ~Busy() { --grain_->busy; }
+
+ private:
+  GrainObject* grain_;
+};
 void drain_graveyard(Engine& engine);
 
 // Finds or compiles the version of `kernel` for this call.
@@ -189,6 +208,18 @@ PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* c
 PyObject* grain_release(GrainObject* grain, ResidentArrayObject* array);
 // From a destructor: never waits, never raises.
 void release_quietly(ResidentArrayObject* array);
+// The engine's count of what is resident: +1 or -1 allocation.
+void count_resident(const ResidentArrayObject* array, int change);
+void fill_release(const ResidentArrayObject* array, Outgoing& message);
+// The handle is dead: the grain forgets it. Its Release, if it has memory, is the caller's.
+void unlink(ResidentArrayObject* array);
+// For checkpoints: the grain uses this kernel.
+void note_kernel(GrainObject* grain, PyObject* name);
+// Deactivation and checkpoints (residency.cpp).
+extern PyMethodDef residency_methods[];
+// One request, many slots: to everybody else one message. `from`/`to`: the host end.
+Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArrayObject* array,
+                            u64 offset, u64 bytes, const u8* from, u8* to, PyObject* target);
 
 // Keyword arguments of a METH_FASTCALL | METH_KEYWORDS method into `slots`, by position or name.
 // Missing ones stay null. False: TypeError is set.

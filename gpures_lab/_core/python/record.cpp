@@ -62,6 +62,7 @@ PyObject* grain_run_program(PyObject* object, PyObject* args) {
     return nullptr;
   }
   PyObject* result = nullptr;
+  const Busy busy(self);
   if (is_recording()) {
     refuse_to_record("run");
   } else if (check_open(self) && (until == Py_None || check_array(self, until))) {

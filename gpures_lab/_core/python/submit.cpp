@@ -160,6 +160,7 @@ class Batch final : public RingHost::Source {
       return false;
     }
     call.inputs = call.count - outputs;
+    note_kernel(grain_, kernel->name);
     PyObject* names = param_names(kernel, call);
     if (!names) return false;
     const Py_ssize_t wanted = PyTuple_GET_SIZE(names);
@@ -315,6 +316,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
     refuse_to_record("submit");
     return nullptr;
   }
+  const Busy busy(self);
   if (!check_open(self)) return nullptr;
   const u64 count = u64(PyArray_SIZE(rows));
   Batch batch(self, static_cast<const Row*>(PyArray_DATA(rows)), count, data);
@@ -327,16 +329,19 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
   Request* request = ring.new_request(*self->core, u16(Opcode::kCompute));
   request->parts = u32(count);
   u64 sent = 0, since = steady_ns();
-  bool started = false, interrupted = false;
+  u32 lane = RingHost::kNoLane;
+  bool interrupted = false;
   Status cause = Status::kOk;
   while (sent < count && cause == Status::kOk && !interrupted) {
-    Py_BEGIN_ALLOW_THREADS if (!started) {
-      started = engine.wait_until(ring, std::min<u64>(self->full_wait_ns, 50'000'000),
-                                  [&] { return ring.begin_parts(*self->core); });
+    Py_BEGIN_ALLOW_THREADS if (lane == RingHost::kNoLane) {
+      engine.wait_until(ring, std::min<u64>(self->full_wait_ns, 50'000'000), [&] {
+        return (lane = ring.begin_batch(*self->core)) != RingHost::kNoLane;
+      });
     }
     const u64 slice = steady_ns() + 50'000'000;
-    while (started && sent < count && steady_ns() < slice && ring.close_cause() == Status::kOk) {
-      const u64 fitted = ring.post_parts(*self->core, batch, sent, count - sent, *request);
+    while (lane != RingHost::kNoLane && sent < count && steady_ns() < slice &&
+           ring.close_cause() == Status::kOk) {
+      const u64 fitted = ring.post_parts(*self->core, lane, batch, sent, count - sent, *request);
       sent += fitted;
       if (fitted) {
         since = steady_ns();
@@ -350,7 +355,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
       interrupted = PyErr_CheckSignals() != 0;
     }
   }
-  if (started) ring.end_parts(*self->core);
+  if (lane != RingHost::kNoLane) ring.end_batch(*self->core, lane);
   if (sent == count) return make_completion(self, request, Outcome::kNone, nullptr);
   // What was posted runs; the rest never will.
   ring.abandon_parts(*request, u32(count - sent), Status::kCancelled);

@@ -41,7 +41,8 @@ bool range_of(ResidentArrayObject* array, PyObject* count_object, PyObject* offs
   return true;
 }
 
-// One request, many slots: to everybody else one message. `from`/`to`: the host end.
+}  // namespace
+
 Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArrayObject* array,
                             u64 offset, u64 bytes, const u8* from, u8* to, PyObject* target) {
   Engine& engine = *grain->engine;
@@ -118,8 +119,6 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
   }
   return nullptr;
 }
-
-}  // namespace
 
 PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* data,
                       PyObject* offset_object) {

@@ -43,8 +43,14 @@ GPURES_HD void refresh_cancels(const EngineView& engine, RingView& ring) {
   ring.state->cancel_count = count;
 }
 
+GPURES_HD u32 lane_of(const Slot& message) {
+  return (message.flags >> kBatchLaneShift) % kBatchLanes;
+}
+
 GPURES_HD bool is_cancelled(const RingState& state, const Slot& message, u64 position) {
-  if ((message.flags & kBatchMember) && message.request == state.failed_batch) return true;
+  if ((message.flags & kBatchMember) && state.failed_batch[lane_of(message)] == message.request) {
+    return true;
+  }
   if (state.cancel_count == 0 || !can_cancel(message.opcode)) return false;
   for (u32 n = 0; n < kCancelEntries; ++n) {
     if (state.cancel[n].grain == message.grain && position < state.cancel[n].last) return true;

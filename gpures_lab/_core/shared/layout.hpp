@@ -35,13 +35,14 @@ enum class Status : u16 {
   kRingStalled = 32,
   kRingClosed = 33,
   kDeviceLost = 34,
+  kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
 };
 
 inline constexpr u32 kPageBytes = 4096;
 inline constexpr u32 kInlineBytes = 40;
 inline constexpr u64 kStagingChunkBytes = u64{1} << 20;
 inline constexpr u32 kBatch = 32;          // slots looked at after a hit
-inline constexpr u64 kSliceIndices = 1024; // a Compute looks at `stop` at least this often [R6]
+inline constexpr u64 kSliceIndices = 1024; // a kernel with loops inside an index looks at `stop` this often [R6]
 
 // [R2][R3] `sequence` is stored last, with release, and never cleared: position + 1.
 struct alignas(64) Slot {
@@ -49,14 +50,16 @@ struct alignas(64) Slot {
   u64 request;    // the host's request number, for messages and traces
   u32 grain;      // the sender; handles must be its own
   u16 opcode;
-  u16 flags;      // SlotFlag
+  u16 flags;      // kBatchMember and its lane
   u64 payload[5];
 };
 static_assert(sizeof(Slot) == 64 && alignof(Slot) == 64);
 
-enum SlotFlag : u16 {
-  kBatchMember = 1,  // one of many messages of one request: after the first error none is run
-};
+// One of many messages of one request: after the first error none is run. Batches that are posted
+// at the same time lie between each other, so each has a lane of its own.
+inline constexpr u32 kBatchLanes = 8;
+inline constexpr u16 kBatchMember = 1;  // flags: kBatchMember | lane << kBatchLaneShift
+inline constexpr u32 kBatchLaneShift = 8;
 
 struct AllocateMessage {
   u64 handle;
@@ -172,6 +175,7 @@ enum KernelFlag : u8 {
   kKernelWhole = 4,      // called once over the whole range
   kKernelMayFault = 8,   // called under the guard
   kKernelUser = 16,      // completions are published before it runs
+  kKernelStraight = 32,  // a user's without a loop in its body: slices as long as the library's
 };
 enum ElementsRule : u8 { kAnySize = 0, kAtLeastN = 1, kAtLeastOne = 2 };
 
@@ -233,7 +237,7 @@ struct alignas(64) RingState {  // worker memory: survives a launch
   u64 active;                   // clock of the last message, for the linger of all rings
   u64 cancels_seen;
   u64 cancel_count;
-  u64 failed_batch;             // the newest request that ended with an error in a batch
+  u64 failed_batch[kBatchLanes];  // by lane: the newest batch that ended with an error
   CancelEntry cancel[kCancelEntries];
 };
 

@@ -129,7 +129,7 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         entry.value = answer.value;
         entry.taken = taken;
         if ((message.flags & kBatchMember) && answer.status != Status::kOk) {
-          ring.state->failed_batch = message.request;
+          ring.state->failed_batch[lane_of(message)] = message.request;
         }
         put_completion<Words>(ring.completions[position & (ring.slot_count - 1)], entry);
         if (done - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);

@@ -53,6 +53,8 @@ class Manifest:
         Names of the grain's kernels.
     programs
         Recorded programs by name.
+    dtype
+        Default of the grain's `allocate`.
     """
 
     key: str
@@ -62,6 +64,7 @@ class Manifest:
     state: Json
     kernels: tuple[str, ...]
     programs: dict[str, Json]
+    dtype: str = "float32"
 
     @property
     def nbytes(self) -> int:

@@ -8,11 +8,23 @@ from typing import Final
 
 from gpures_lab import environment
 
-__all__ = ["default_blobs_url", "default_state_url", "private_file", "private_folder", "sync"]
+__all__ = [
+    "database_path",
+    "default_blobs_url",
+    "default_state_url",
+    "private_file",
+    "private_folder",
+    "sync",
+]
 
 DEFAULT_LIMIT_BYTES: Final = 10 * 1024**3
 _DATABASE: Final = "state.sqlite"
 _BLOBS: Final = "blobs"
+
+
+def database_path() -> Path:
+    """Where the database lies unless a URL says otherwise; nothing is created."""
+    return environment.state_path() / _DATABASE
 
 
 def default_state_url() -> str:

@@ -114,6 +114,7 @@ class StateStore:
         *,
         expected_etag: int | None,
         memory_types: Mapping[str, str] | None = None,
+        dtype: str = "float32",
     ) -> Manifest:
         """Keep a checkpoint; on return it survives a power cut.
 
@@ -128,6 +129,8 @@ class StateStore:
             whatever is there.
         memory_types
             By name; ``"device"`` where nothing is said.
+        dtype
+            Default of the grain's `allocate`.
 
         Raises
         ------
@@ -174,6 +177,7 @@ class StateStore:
                         state=state,
                         kernels=tuple(kernels),
                         programs=dict(programs or {}),
+                        dtype=dtype,
                     ),
                     expected_etag,
                 )

@@ -103,6 +103,7 @@ def load(artifact: Artifact, path: Path | None, *, from_disk: bool) -> HostCode 
         arrays=tuple(meta["arrays"]),
         indices=int(meta["indices"]),
         is_map=bool(meta["is_map"]),
+        is_straight=False,  # loops are not looked for in C++
         is_reduction=False,
         may_fault=True,
         cache_hit=from_disk,

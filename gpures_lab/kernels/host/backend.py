@@ -53,6 +53,7 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
         "arrays": list(typed.positions),
         "indices": typed.indices,
         "is_map": typed.is_map,
+        "is_straight": typed.is_straight,
         "is_reduction": kernel.kind == "reduction",
     }
     return Artifact(".o", code.data, meta)
@@ -74,6 +75,7 @@ def load(artifact: Artifact, *, from_disk: bool) -> HostCode | None:
         arrays=tuple(meta["arrays"]),
         indices=int(meta["indices"]),
         is_map=bool(meta["is_map"]),
+        is_straight=bool(meta["is_straight"]),
         is_reduction=bool(meta["is_reduction"]),
         may_fault=False,
         cache_hit=from_disk,

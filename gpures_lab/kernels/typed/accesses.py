@@ -22,9 +22,10 @@ from gpures_lab.kernels.typed.tree import (
     Stmt,
     Store,
     TypedFunction,
+    While,
 )
 
-__all__ = ["accesses", "check_in_place", "is_map", "walk"]
+__all__ = ["accesses", "check_in_place", "is_map", "is_straight", "walk"]
 
 
 def walk(node: Expr | Stmt) -> Iterator[Expr | Stmt]:
@@ -60,6 +61,14 @@ def is_map(body: TypedFunction, arrays: tuple[ArraySpec, ...], indices: int) -> 
             if not isinstance(subscript, Index) or subscript.axis != axis:
                 return False
     return True
+
+
+def is_straight(body: TypedFunction) -> bool:
+    """Whether no loop is in the body or in a function it calls, so that an index costs little."""
+    nodes = (node for statement in body.body for node in walk(statement))
+    return not any(isinstance(node, (For, While)) for node in nodes) and all(
+        is_straight(callee) for callee in body.calls
+    )
 
 
 def check_in_place(body: TypedFunction, source: Source) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from gpures_lab.errors import CompileError
 from gpures_lab.kernels.function import Function
 from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature
-from gpures_lab.kernels.typed.accesses import check_in_place, is_map
+from gpures_lab.kernels.typed.accesses import check_in_place, is_map, is_straight
 from gpures_lab.kernels.typed.body import type_function
 from gpures_lab.kernels.typed.operations import cast
 from gpures_lab.kernels.typed.scalars import (
@@ -58,6 +58,7 @@ class TypedKernel:
     params: tuple[tuple[str, int], ...]
     body: TypedFunction
     is_map: bool
+    is_straight: bool
     checked: bool
     init: Any
     output: int
@@ -127,6 +128,7 @@ def type_kernel(kernel: Kernel, names: tuple[str, ...], signature: Signature) ->
         params=param_words(signature.params),
         body=body,
         is_map=map_found,
+        is_straight=is_straight(body),
         checked=signature.checked,
         init=kernel.init,
         output=output,

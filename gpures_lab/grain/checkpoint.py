@@ -1,0 +1,158 @@
+"""From a running grain to a checkpoint and back.
+
+``cut``: the grain as of one moment. Its later messages are held back on the host while its
+allocations are read, in ring order, in small parts, so that other grains of the ring go on; then
+they follow. Hashing and writing happen afterwards, on the saver's thread.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gpures_lab.errors import RingFull, StateConflict
+from gpures_lab.ring.wire import HostWork
+
+if TYPE_CHECKING:
+    from gpures_lab._core._native import Completion, ResidentArray
+    from gpures_lab.grain.directory import GrainManager
+    from gpures_lab.grain.grain import Grain
+    from gpures_lab.grain.store import Manifest, StateStore
+    from gpures_lab.grain.store.manifest import Json
+
+__all__ = ["Contents", "checkpoint", "contents_of", "keep", "restore"]
+
+LOOK_AGAIN_S = 0.0005
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A grain as of one moment, in host memory."""
+
+    arrays: dict[str, np.ndarray[Any, Any]]
+    memory_types: dict[str, str]
+    state: dict[str, Json]
+    version: int
+    """The grain's `_version` at that moment."""
+
+
+def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
+    """Serve `Grain.checkpoint`."""
+    owner: GrainManager = grain._owner()
+    saver = owner._saver
+    saver.store()  # a place that cannot be used is the caller's to hear of
+    saver.room()
+    contents = _cut(grain)
+    owner._report_unseen()
+    promise: Completion[int] = grain._promise(HostWork.CHECKPOINT)
+    grain._saving += 1
+
+    def save() -> int:
+        try:
+            return keep(grain, contents, replace=replace).etag
+        finally:
+            grain._saving -= 1
+
+    saver.give(promise, save)
+    return promise
+
+
+def _cut(grain: Grain) -> Contents:
+    owner: GrainManager = grain._owner()
+    limit = time.monotonic() + owner.options.full_wait_s
+    while True:
+        owner._residency.wake(grain)
+        if grain._begin_cut():
+            if not grain._is_asleep():
+                break
+            grain._end_cut()
+        # Somebody borrows it, or a large transfer is on its way.
+        if time.monotonic() >= limit:
+            raise RingFull(
+                f"grain {grain.key!r} is borrowed, or a large transfer of it is under way, for "
+                f"{owner.options.full_wait_s:g} s; leave the with block, then checkpoint again",
+                grain=grain.key,
+            )
+        time.sleep(LOOK_AGAIN_S)
+    try:
+        return contents_of(grain)
+    finally:
+        grain._end_cut()
+
+
+def contents_of(grain: Grain) -> Contents:
+    """Copy what the grain holds; nobody else may change it meanwhile."""
+    handles = grain._live()
+    state = grain.state.snapshot()
+    arrays = {handle.name: read_whole(grain, handle) for handle in handles}
+    return Contents(
+        arrays=arrays,
+        memory_types={handle.name: handle.memory_type for handle in handles},
+        state=state,
+        version=grain._version(),  # after the reads, which are messages too
+    )
+
+
+def read_whole(grain: Grain, handle: ResidentArray) -> np.ndarray[Any, Any]:
+    """Copy one allocation, past what holds the grain's messages back."""
+    array = np.empty(handle.shape, handle.dtype)
+    grain._read_all(handle, array.reshape(-1).view(np.uint8))
+    return array
+
+
+def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest:
+    """Save contents under the grain's next etag."""
+    saver = grain.manager._saver  # also while the manager closes
+    store: StateStore = saver.store()
+    with saver.turn:
+        manifest = store.save(
+            grain.key,
+            contents.arrays,
+            contents.state,
+            kernels=grain._kernels(),
+            expected_etag=None if replace else grain._etag or 0,
+            memory_types=contents.memory_types,
+            dtype=grain.dtype.name,
+        )
+        grain._etag = manifest.etag
+        grain._kept = (contents.version, contents.state)
+    return manifest
+
+
+def restore(owner: GrainManager, key: str) -> Grain:
+    """Serve `GrainManager.restore`."""
+    manifest, arrays = owner._saver.store().load(key)
+    known = owner.grains.get(key)
+    grain = owner.grain(key, dtype=manifest.dtype) if known is None else known
+    live = grain._live()
+    if live:
+        raise StateConflict(
+            f"grain {key!r} has {len(live)} live allocations "
+            f"({', '.join(handle.name for handle in live[:3])}{', …' if len(live) > 3 else ''}); "
+            f"grain.discard() forgets them, then restore brings checkpoint {manifest.etag} back",
+            key=key,
+            etag=manifest.etag,
+        )
+    try:
+        written = []
+        for record in manifest.arrays:
+            handle = grain.allocate(
+                record.shape,
+                dtype=record.dtype,
+                name=record.name,
+                zero=False,
+                memory_type=record.memory_type,  # type: ignore[arg-type]
+            )
+            written.append(grain.write(handle, arrays.pop(record.name)))
+        for each in written:
+            each.result()
+    except BaseException:
+        grain.discard()
+        raise
+    grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
+    grain._etag = manifest.etag
+    grain._kept = (grain._version(), grain.state.snapshot())
+    return grain

@@ -1,0 +1,142 @@
+"""The thread that hashes and writes checkpoints one after the other, and its store."""
+
+from __future__ import annotations
+
+import threading
+import traceback
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpures_lab.errors import GpuResError
+from gpures_lab.grain.store.places import database_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gpures_lab._core._native import Completion
+    from gpures_lab.grain.store import Manifest, StateStore
+
+__all__ = ["Saver"]
+
+PEEK_S = 1.0
+WAITING_JOBS = 2
+"""Copies of grains that may wait for the disk; a caller with one more waits for the first."""
+
+
+class Saver:
+    """Runs jobs in the order in which they were given, on one thread that exists while needed.
+
+    Parameters
+    ----------
+    state_url, blobs_url
+        As `StateStore` takes them. Nothing is opened before the first use.
+    """
+
+    def __init__(self, state_url: str | None, blobs_url: str | None) -> None:
+        self._urls = (state_url, blobs_url)
+        self._store: StateStore | None = None
+        self._store_lock = threading.Lock()
+        self.turn = threading.Lock()
+        """Held from looking at a grain's etag to keeping the next one."""
+        self._jobs: deque[tuple[Completion[Any], Callable[[], object]]] = deque()
+        self._running = False
+        self._changed = threading.Condition()
+
+    @property
+    def used(self) -> bool:
+        """Whether anything was saved, restored or looked up."""
+        return self._store is not None
+
+    @staticmethod
+    def prepare() -> None:
+        """Import what saving needs: at exit, when a durable grain is saved, it is too late."""
+        import fsspec.core
+        import fsspec.implementations.local  # noqa: F401
+
+        import gpures_lab.grain.store.database  # noqa: F401
+
+    def store(self) -> StateStore:
+        """Return the store, opened by the first call."""
+        with self._store_lock:
+            if self._store is None:
+                from gpures_lab.grain.store import StateStore
+
+                self._store = StateStore(*self._urls)
+            return self._store
+
+    def peek(self, key: str) -> Manifest | None:
+        """Look for a checkpoint of the key: for a second at most, making no file, never raising."""
+        found: list[Manifest | None] = []
+
+        def look() -> None:
+            with suppress(GpuResError):
+                found.append(self.store().latest(key))
+
+        if not self.used and not self._exists():
+            return None
+        thread = threading.Thread(target=look, name="gpures-peek", daemon=True)
+        thread.start()
+        thread.join(PEEK_S)
+        return found[0] if found else None
+
+    def _exists(self) -> bool:
+        url = self._urls[0]
+        if url is None:
+            with suppress(GpuResError):
+                return database_path().exists()
+            return False
+        return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+
+    def room(self) -> None:
+        """Return when another job may be given; Ctrl-C ends the wait."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._jobs) < WAITING_JOBS)
+
+    def give(self, promise: Completion[Any], work: Callable[[], object]) -> None:
+        """Do the work after all earlier work, and answer the promise with what it returns."""
+        with self._changed:
+            self._jobs.append((promise, work))
+            if self._running:
+                return
+            self._running = True
+        threading.Thread(target=self._run, name="gpures-saver", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._jobs:
+                    self._running = False
+                    self._changed.notify_all()
+                    return
+                promise, work = self._jobs[0]
+            try:
+                promise._settle(work(), False)
+            except BaseException as error:  # noqa: BLE001 - raised by result()
+                # Its frames hold copies of grains, and a promise in them would hold itself.
+                _forget_frames(error)
+                promise._settle(error, True)
+            del promise, work
+            with self._changed:
+                self._jobs.popleft()
+                self._changed.notify_all()
+
+    def drain(self) -> None:
+        """Return when every job has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running)
+
+    def close(self) -> None:
+        """Let every job end, and let go of the store."""
+        self.drain()
+        with self._store_lock:
+            if self._store is not None:
+                self._store.close()
+                self._store = None
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
