@@ -77,7 +77,7 @@ class Page:
             merge_tools=False,
         )
         self.charts: tuple[Any, ...] = tuple(charts)
-        say_when_stale(self.source, [chart.title for chart in charts])
+        say_when_stale(self.source, charts, palette)
 
     def show(self, reading: Reading) -> None:
         """Add one tick to every figure."""

@@ -25,6 +25,7 @@ NANOSECONDS: Final = (1000, ("ns", "µs", "ms", "s"))
 
 def time_figure(title: str, palette: Palette, **options: Any) -> Any:
     """Return an empty figure over time, in the colours of ``palette``."""
+    from bokeh.models import DatetimeTicker
     from bokeh.plotting import figure
 
     made = figure(
@@ -37,6 +38,7 @@ def time_figure(title: str, palette: Palette, **options: Any) -> Any:
         output_backend="canvas",
         **options,
     )
+    made.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)  # five overlap in half a cell's width
     made.toolbar.logo = None
     made.toolbar.autohide = True  # six columns of buttons would be most of what one sees
     paint(made, palette)
