@@ -40,7 +40,7 @@ class RunResult(NamedTuple):
     execution_time_ns
         Taken to done, over all launches that the run took.
     queue_ns
-        Posted to taken.
+        Posted to taken; None while the device's clock is not fitted to the host's.
     round_trip_ns
         Posted to the completion's arrival on the host.
     driver
@@ -50,7 +50,7 @@ class RunResult(NamedTuple):
     iterations: int
     steps: int
     execution_time_ns: int
-    queue_ns: int
+    queue_ns: int | None
     round_trip_ns: int
     driver: str
 
@@ -262,12 +262,17 @@ def _until_item(until: ResidentArray) -> int:
     return int(item) | (UNTIL_FLOAT if kind == "f" else 0)
 
 
-def run_result(
-    program: Program, iterations: int, execution_ns: int, queue_ns: int, round_trip_ns: int
+def run_result(  # noqa: PLR0917 - called by position from native code
+    program: Program,
+    iterations: int,
+    execution_ns: int,
+    queue_ns: int | None,
+    round_trip_ns: int,
+    driver: str,
 ) -> RunResult:
-    """Build the result for the native binding; the host driver is the only one there."""
+    """Build the result for the native binding."""
     steps = iterations * len(program)
-    return RunResult(iterations, steps, execution_ns, queue_ns, round_trip_ns, "host")
+    return RunResult(iterations, steps, execution_ns, queue_ns, round_trip_ns, driver)
 
 
 def not_recordable(what: str) -> InvalidOption:

@@ -3,6 +3,17 @@
 
 namespace gpures::python {
 
+// A device's arena grows in a quiesced window, by the manager. False: an exception is set.
+static bool grow_arena(GrainObject* grain, u32 arena, u64 bytes) {
+  PyObject* function = hook("grow_arena");
+  if (!function) return false;
+  PyObject* grown = PyObject_CallFunction(function, "OIK", grain->manager, arena,
+                                          static_cast<unsigned long long>(bytes));
+  Py_DECREF(function);
+  Py_XDECREF(grown);
+  return grown != nullptr;
+}
+
 static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle,
                      u32 attempt) {
   Engine& engine = *grain->engine;
@@ -19,6 +30,10 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
       rented = engine.pool->rent(bytes, ring.view.index, grain->core->index, arena);
     } catch (const std::bad_alloc&) {
       rented = {};
+    }
+    if (rented.grow != 0) {
+      if (!grow_arena(grain, arena, rented.grow)) return false;
+      continue;
     }
     if (rented.block != kNone || !rented.wait) break;
     // The block that has to go first waits for its Release.
@@ -58,7 +73,7 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
                      : ring.post_allocate(*grain->core, message, handle);
     } catch (const std::bad_alloc&) {
       engine.pool->give_back_unused(rented.block);
-      raise_hook("too_many", "(si)", "live allocations", int(Engine::kHandleCapacity));
+      raise_hook("too_many", "(si)", "live allocations", int(engine.capacities().handles));
       return false;
     }
     if (posted == Post::kPosted || posted == Post::kHeld) return true;
