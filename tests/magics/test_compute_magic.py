@@ -73,6 +73,7 @@ def test_an_equal_cell_adds_no_kernel(filled: Notebook) -> None:
     ("body", "words"),
     [
         ("z[i] = w", "w is not defined"),
+        ("z[i] = sorted(x)[i]", "kernels have no sorted; of Python's own functions they have abs"),
         ("z[i] = px[i]", "px is a NumPy array on the host: %grain_alloc x --from px"),
         ("z[i] = x", "used as a number"),
         ("z[i] = a[i]", "a is a float, no resident array"),
