@@ -107,7 +107,7 @@ void HostDriver::end_lease(const EngineView& view, u64 epoch) {
 
 void HostDriver::wake(u32 ring) { shared_->wake(ring); }
 
-void HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
+bool HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
   Shared& shared = *shared_;
   {
     std::lock_guard lock(shared.mutex);
@@ -126,6 +126,7 @@ void HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
   }
   if (KernelRegistry::get().any_may_fault()) FaultGuard::install();
   shared.launched.notify_all();
+  return true;
 }
 
 bool HostDriver::next_launch(Shared& shared, u64 seen, Launch& launch) {

@@ -21,9 +21,10 @@ class HostDriver final : public Driver {
   HostDriver(std::vector<RingView> rings, u64 spin_ticks, Left left);
   ~HostDriver() override;
 
-  void launch(const EngineView& view, u64 epoch, u64 expected_out) override;
+  bool launch(const EngineView& view, u64 epoch, u64 expected_out) override;
   void wake(u32 ring) override;
   void end_lease(const EngineView& view, u64 epoch) override;
+  bool is_lost() override { return false; }
   bool shutdown(u64 limit_ns) override;
 
  private:

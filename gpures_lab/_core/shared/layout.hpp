@@ -131,7 +131,7 @@ struct BoundStep {  // worker-written: handles looked up, checked
   u64 kernel;       // Compute: a KernelEntry*
   u64 words;        // Compute: data, sizes, shapes, params, space. Write: where it goes
   u64 shapes;       // Compute: how many shape words. Write: bytes
-  u64 reserved;
+  u64 detail;       // Compute: one slice does. Write: bytes of a repeated element, 0 = none
 };
 static_assert(sizeof(BoundStep) == 32);
 
