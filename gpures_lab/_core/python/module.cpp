@@ -3,6 +3,8 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <string_view>
+
 #define GPURES_IMPORTS_NUMPY
 #include "python/objects.hpp"
 
@@ -167,6 +169,10 @@ nb::list library_rows() {
     nb::dict native;
     native["row"] = row;
     native["address"] = u64(entry.fn);
+    const std::string_view code = entry.code;
+    const std::string_view mark = "Kernel = ";
+    const size_t type = code.find(mark) + mark.size();
+    native["type"] = nb::str(code.data() + type, code.size() - type - 1);
     native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
     rows.append(native);
   }

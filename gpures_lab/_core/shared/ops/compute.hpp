@@ -9,16 +9,6 @@
 
 namespace gpures {
 
-// One call's arguments, as the kernel ABI wants them: in the CallFrame, or bound in a program.
-struct Arguments {
-  void** data;
-  i64* sizes;
-  i64* shapes;
-  u64* params;
-  i64* space;
-  i64* fault;
-};
-
 // Room for one call's arguments. In the block's shared memory on the device.
 struct CallFrame {
   void* data[kMaxArrays];
@@ -150,7 +140,7 @@ struct Compute {
     i64 begin = 0;
     while (outer - begin > step) {
       const int signal = env.call(kernel, frame, begin, begin + step);
-      if (signal != 0) return {Status::kKernelFault, 0, u64(signal)};
+      if (signal != 0) return failed(signal);
       begin += step;
       env.beat(ring);
       // One thread asks, so that the block ends together or goes on together.
@@ -163,12 +153,17 @@ struct Compute {
     return call_last(env, kernel, frame, begin, page);
   }
 
+  GPURES_HD static Answer failed(int signal) {
+    if (signal == kNotInImage) return {Status::kUnknownKernel};
+    return {Status::kKernelFault, 0, u64(signal)};
+  }
+
   // The last slice, once even for an empty space: a reduction starts at its init.
   template <class Env>
   GPURES_HD static Answer call_last(Env& env, const KernelEntry& kernel, const Arguments& frame,
                                     i64 begin, u8* page) {
     const int signal = env.call(kernel, frame, begin, frame.space[0]);
-    if (signal != 0) return {Status::kKernelFault, 0, u64(signal)};
+    if (signal != 0) return failed(signal);
     env.sync();  // every thread's faults are in
     if (frame.fault[0] != 0) {
       if (env.leader()) {
