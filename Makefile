@@ -77,10 +77,7 @@ notebooks: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 
 # Every figure of the README, with floors and rivals; BENCH="--json" or names of suites.
 bench: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
-	@mkdir -p build && cmake -S gpures_lab/_core -B build/benchmarks -G Ninja \
-	  -DGPURES_MODULE=OFF -DGPURES_BENCHMARKS=ON > build/benchmarks.log \
-	  && cmake --build build/benchmarks >> build/benchmarks.log || { cat build/benchmarks.log; exit 1; }
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	$(BIN)/gpures-lab bench $(BENCH)
 
 clean:
 	rm -rf extension/node_modules extension/labextension extension/lib extension/build

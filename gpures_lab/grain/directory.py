@@ -171,6 +171,8 @@ class GrainManager:
                 f"GrainManager(device={device!r}) for the other"
             )
         wanted = None if dtype is None else check_dtype(dtype)
+        if durable:
+            self._saver.prepare()
         with self._lock:
             found = self._grains.get(key)
             if found is None:
@@ -433,12 +435,14 @@ class GrainManager:
     def _exit(self) -> None:
         self._closed = True
         self._engine.refuse()
-        if self._engine.wait_drained(EXIT_DRAIN_NS):
-            self._saver.drain()
-            self._keep_durable()
-        elif any(grain.durable for grain in self._grains.values()):
-            logger.warning("durable grains were not saved: a kernel was still running at exit")
-        self._finish()
+        try:
+            if self._engine.wait_drained(EXIT_DRAIN_NS):
+                self._saver.drain()
+                self._keep_durable()
+            elif any(grain.durable for grain in self._grains.values()):
+                logger.warning("durable grains were not saved: a kernel was still running at exit")
+        finally:
+            self._finish()
 
     def _report_unseen(self) -> None:
         unseen = self._engine.take_unseen()

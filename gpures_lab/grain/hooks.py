@@ -33,6 +33,7 @@ from gpures_lab.kernels.numbers import kernel_of_number
 from gpures_lab.ring.awaiting import awaiting
 from gpures_lab.ring.batch import bad_row
 from gpures_lab.ring.failures import (
+    again,
     bad_timeout,
     borrowed,
     closed,
@@ -45,6 +46,7 @@ from gpures_lab.ring.failures import (
 )
 
 __all__ = [
+    "again",
     "allocate_named",
     "array_repr",
     "as_ndarray",

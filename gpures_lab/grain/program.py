@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
+from gpures_lab.grain.residency import wake
 from gpures_lab.kernels.calls import pack_param
 from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
 from gpures_lab.ring.wire import word_of
@@ -39,7 +40,7 @@ class RunResult(NamedTuple):
     execution_time_ns
         Taken to done, over all launches that the run took.
     queue_ns
-        Posted to taken.
+        Posted to taken; None while the device's clock is not fitted to the host's.
     round_trip_ns
         Posted to the completion's arrival on the host.
     driver
@@ -49,7 +50,7 @@ class RunResult(NamedTuple):
     iterations: int
     steps: int
     execution_time_ns: int
-    queue_ns: int
+    queue_ns: int | None
     round_trip_ns: int
     driver: str
 
@@ -197,9 +198,18 @@ class Program:
             _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
             for each in self._late
         )
-        completion: Completion[RunResult] = self.grain._run_program(
-            self, memory, operator.index(repeat), until, operator.index(every), item, late
-        )
+        grains = {id(handle.grain): handle.grain for handle in self._handles}.values()
+        for grain in grains:  # nobody deactivates them before the message is posted
+            grain._pin()
+        try:
+            for grain in grains:
+                wake(grain)
+            completion: Completion[RunResult] = self.grain._run_program(
+                self, memory, operator.index(repeat), until, operator.index(every), item, late
+            )
+        finally:
+            for grain in grains:
+                grain._unpin()
         return completion
 
     def step_text(self, number: int) -> str:
@@ -217,7 +227,8 @@ class Program:
         if self._state != "recorded":
             return f"<Program {self._state}, grain {self.grain.key!r}>"
         names = f", params {', '.join(self.params)}" if self._late else ""
-        return f"<Program of {len(self._steps)} steps, grain {self.grain.key!r}{names}>"
+        many = "" if len(self) == 1 else "s"
+        return f"<Program of {len(self)} step{many}, grain {self.grain.key!r}{names}>"
 
 
 def _pack(name: str, pack: int, recorded: Any, value: Any) -> bytes:
@@ -251,12 +262,17 @@ def _until_item(until: ResidentArray) -> int:
     return int(item) | (UNTIL_FLOAT if kind == "f" else 0)
 
 
-def run_result(
-    program: Program, iterations: int, execution_ns: int, queue_ns: int, round_trip_ns: int
+def run_result(  # noqa: PLR0917 - called by position from native code
+    program: Program,
+    iterations: int,
+    execution_ns: int,
+    queue_ns: int | None,
+    round_trip_ns: int,
+    driver: str,
 ) -> RunResult:
-    """Build the result for the native binding; the host driver is the only one there."""
+    """Build the result for the native binding."""
     steps = iterations * len(program)
-    return RunResult(iterations, steps, execution_ns, queue_ns, round_trip_ns, "host")
+    return RunResult(iterations, steps, execution_ns, queue_ns, round_trip_ns, driver)
 
 
 def not_recordable(what: str) -> InvalidOption:

@@ -33,6 +33,7 @@ __all__ = ["Residency", "deactivate", "make_room", "wake"]
 logger = logging.getLogger("gpures_lab")
 
 LOOK_AGAIN_S = 0.0005
+RACES = 100
 
 
 class _Asleep(Protocol):
@@ -165,19 +166,41 @@ class Residency:
             raise
         return _Spilled(self._spill, spilled)
 
-    def make_room(self, wanting: Grain, nbytes: int) -> bool:
-        """Deactivate the least recently used grains until ``nbytes`` are free. False: too few."""
-        freed = 0
-        with self._lock:
-            for idle_ns, grain in self._by_use(wanting):
-                held = grain._counts()["bytes"]
-                with suppress(GpuResError):  # a full disk: PoolExhausted says what was wanted
-                    if held and self.sleep(grain, asked=False):
-                        logger.info("evicted grain %r, idle for %d ns", grain.key, idle_ns)
-                        freed += held
-                if freed >= nbytes:
-                    break
-        return freed > 0
+    def make_room(self, wanting: Grain, nbytes: int, attempt: int) -> bool:
+        """Deactivate the least recently used grains until ``nbytes`` more fit. False: no room.
+
+        Grains with messages under way are waited for, as a full ring is.
+        """
+        engine = self._owner._engine
+        limit = time.monotonic() + self._owner.options.full_wait_s
+        while True:
+            pool = engine.snapshot()
+            missing = pool["pool_used_bytes"] + nbytes - pool["pool_limit_bytes"]
+            if nbytes > pool["pool_limit_bytes"]:
+                return False
+            if missing <= 0 and attempt < RACES:
+                return True  # another thread has given something back
+            with self._lock:
+                freed, waiting = self._evict(wanting, missing)
+            if freed or not waiting or time.monotonic() >= limit:
+                return freed > 0
+            time.sleep(LOOK_AGAIN_S)
+
+    def _evict(self, wanting: Grain, missing: int) -> tuple[int, bool]:
+        freed, waiting = 0, False
+        for idle_ns, grain in self._by_use(wanting):
+            counts = grain._counts()
+            if not counts["bytes"]:
+                continue
+            with suppress(GpuResError):  # a full disk: PoolExhausted says what was wanted
+                if self.sleep(grain, asked=False):
+                    logger.info("evicted grain %r, idle for %d ns", grain.key, idle_ns)
+                    freed += counts["bytes"]
+                else:
+                    waiting |= counts["pending"] > 0 or grain._saving > 0
+            if freed >= missing:
+                break
+        return freed, waiting
 
     def sweep(self, idle_after_ns: int) -> int | None:
         """Deactivate grains without messages for so long; how many. None: nobody holds them."""
@@ -246,11 +269,12 @@ def _until_asleep(owner: GrainManager, grain: Grain) -> None:
 
 
 def wake(grain: Grain) -> None:
-    """Serve the native binding: a call found the grain asleep."""
-    grain._owner()._residency.wake(grain)
+    """Give the grain its memory back, if a deactivation took it."""
+    if grain._is_asleep():
+        grain._owner()._residency.wake(grain)
 
 
-def make_room(grain: Grain, nbytes: int, _arena: int) -> bool:
-    """Serve the native binding: an allocation found the pool full."""
+def make_room(grain: Grain, nbytes: int, attempt: int) -> bool:
+    """Serve the native binding: an allocation found the pool full, for the n-th time."""
     owner = grain.manager
-    return owner is not None and owner._residency.make_room(grain, nbytes)
+    return owner is not None and owner._residency.make_room(grain, nbytes, attempt)

@@ -15,7 +15,7 @@ class ComputeResult(NamedTuple):
     execution_time_ns
         Taken to done.
     queue_ns
-        Posted to taken.
+        Posted to taken; None while the device's clock is not fitted to the host's.
     round_trip_ns
         Posted to the completion's arrival on the host.
     kernel
@@ -27,15 +27,20 @@ class ComputeResult(NamedTuple):
     """
 
     execution_time_ns: int
-    queue_ns: int
+    queue_ns: int | None
     round_trip_ns: int
     kernel: str
     cache_hit: bool
     driver: str
 
 
-def compute_result(
-    execution_ns: int, queue_ns: int, round_trip_ns: int, kernel: str, cache_hit: bool
+def compute_result(  # noqa: PLR0917 - called by position from native code
+    execution_ns: int,
+    queue_ns: int | None,
+    round_trip_ns: int,
+    kernel: str,
+    cache_hit: bool,
+    driver: str,
 ) -> ComputeResult:
-    """Build the result for the native binding; the host driver is the only one there."""
-    return ComputeResult(execution_ns, queue_ns, round_trip_ns, kernel, cache_hit, "host")
+    """Build the result for the native binding."""
+    return ComputeResult(execution_ns, queue_ns, round_trip_ns, kernel, cache_hit, driver)

@@ -49,6 +49,14 @@ class Saver:
         """Whether anything was saved, restored or looked up."""
         return self._store is not None
 
+    @staticmethod
+    def prepare() -> None:
+        """Import what saving needs: at exit, when a durable grain is saved, it is too late."""
+        import fsspec.core
+        import fsspec.implementations.local  # noqa: F401
+
+        import gpures_lab.grain.store.database  # noqa: F401
+
     def store(self) -> StateStore:
         """Return the store, opened by the first call."""
         with self._store_lock:

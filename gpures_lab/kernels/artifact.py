@@ -1,4 +1,4 @@
-"""What compiling a kernel for the host leaves behind: bytes that a later process can load."""
+"""What compiling a kernel leaves behind: bytes that a later process can load."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ class Artifact:
     Attributes
     ----------
     suffix
-        ``".o"`` (object code, linked by LLVM) or ``".so"`` (a shared library).
+        ``".o"`` (object code, linked by LLVM), ``".so"`` (a shared library), ``".ltoir"`` (for
+        nvJitLink) or ``".cubin"`` (a linked image).
     payload
         The file's bytes.
     meta
-        What a ``HostCode`` needs besides the address; plain JSON values.
+        What else must be known of it; plain JSON values.
     """
 
     suffix: str

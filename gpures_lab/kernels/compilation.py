@@ -17,7 +17,7 @@ from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.machine_identity import front_end_digest, processor
 from gpures_lab.kernels.signature import HostCode, Signature
 
-__all__ = ["cache_counters", "compile_host", "forget_compiled"]
+__all__ = ["binding_of", "cache_counters", "compile_host", "forget_compiled"]
 
 _cache = KernelCache()
 
@@ -47,7 +47,7 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
         The signature does not fit the kernel's parameters.
     """
     key = digest(kernel.identity, repr(signature))
-    binding = _binding(kernel, signature)
+    binding = binding_of(kernel, signature)
     if kernel.language == "cpp":
         return _cache.get(
             key,
@@ -73,7 +73,8 @@ def forget_compiled() -> None:
     _cache.clear()
 
 
-def _binding(kernel: Kernel, signature: Signature) -> Binding:
+def binding_of(kernel: Kernel, signature: Signature) -> Binding:
+    """Which parameter each array and param of the signature is; it must name every param."""
     outputs = len(signature.arrays) - signature.inputs
     names = tuple(param.name for param in signature.params)
     binding = bind(kernel, signature.inputs, outputs, names)

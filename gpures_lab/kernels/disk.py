@@ -103,17 +103,18 @@ class DiskCache:
 
     def _shrink(self, keep: str) -> None:
         """Drop what was used longest ago until the folder is within its limit."""
-        entries: list[tuple[float, int, str]] = []
-        total = 0
-        for header in self.folder.glob("*.json"):
-            size, used = 0, 0.0
-            for path in self.folder.glob(f"{header.stem}.*"):
+        sizes: dict[str, int] = {}
+        used: dict[str, float] = {}
+        with os.scandir(self.folder) as found:
+            for file in found:
                 with contextlib.suppress(OSError):
-                    found = path.stat()
-                    size += found.st_size
-                    used = max(used, found.st_mtime) if path == header else used
-            entries.append((used, size, header.stem))
-            total += size
+                    key, _, suffix = file.name.partition(".")
+                    status = file.stat()
+                    sizes[key] = sizes.get(key, 0) + status.st_size
+                    if suffix == "json":
+                        used[key] = status.st_mtime
+        entries = [(used[key], sizes[key], key) for key in used]
+        total = sum(size for _, size, _ in entries)
         self._sweep()
         for _, size, key in sorted(entries):
             if total <= self.limit_bytes:
@@ -154,6 +155,6 @@ class DiskCache:
 
 
 def _known_suffix(suffix: str) -> str:
-    if suffix not in (".o", ".so"):
+    if suffix not in (".o", ".so", ".ltoir", ".cubin"):
         raise ValueError(suffix)
     return suffix

@@ -1,21 +1,22 @@
-"""What a cell shows: a handle with its first values, one line of what a magic did."""
+"""What a cell shows: a handle with its first values, one line of what was done and its times."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import GpuResError
-from gpures_lab.grain import ComputeResult
-from gpures_lab.metrics.units import bytes_text, latency_text
+from gpures_lab.grain import ComputeResult, RunResult
+from gpures_lab.metrics.units import bytes_text, count_text, latency_text
 
 __all__ = [
-    "Allocated",
+    "Line",
     "TimedCompute",
+    "allocated",
     "handle_html",
     "handle_text",
     "show_handles",
@@ -26,21 +27,28 @@ MOST_ELEMENTS = 64
 READ_WITHIN_S = 0.05
 
 
-class Allocated:
-    """The line of ``%grain_alloc``. It holds text, so that ``Out`` keeps no memory alive."""
+class Line:
+    """What a magic did, as the value of its cell. Text alone: `Out` must keep no memory alive."""
 
-    def __init__(self, handle: ResidentArray) -> None:
-        lab = handle.grain.manager
-        place = lab.driver.label
-        if lab.driver.name == "host":
-            place = "host (CPU threads; why: %grain_status)"
-        self._text = (
-            f"{handle.name}  {handle.dtype} {handle.shape}  {bytes_text(handle.nbytes)}  "
-            f"grain {handle.grain.key!r} on {place}"
-        )
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def __repr__(self) -> str:
         return self._text
+
+
+def allocated(handle: ResidentArray) -> Line:
+    """Return the line of ``%grain_alloc``."""
+    lab = handle.grain.manager
+    place = lab.driver.label
+    if lab.driver.name == "host":
+        place = "host (CPU threads; why: %grain_status)"
+    return Line(
+        f"{handle.name}  {handle.dtype} {handle.shape}  {bytes_text(handle.nbytes)}  "
+        f"grain {handle.grain.key!r} on {place}"
+    )
 
 
 class TimedCompute(ComputeResult):
@@ -61,15 +69,20 @@ class TimedCompute(ComputeResult):
         return self
 
     def __repr__(self) -> str:
-        return (
-            f"{self._done}  queue {latency_text(self.queue_ns)}  "
-            f"service {latency_text(self.execution_time_ns)}  "
-            f"round trip {latency_text(self.round_trip_ns)}"
-        )
+        return f"{self._done}  {times_text(self)}"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         del cycle
         printer.text(repr(self))
+
+
+def times_text(result: ComputeResult | RunResult) -> str:
+    """Where the time of a message went."""
+    return (
+        f"queue {latency_text(result.queue_ns)}  "
+        f"service {latency_text(result.execution_time_ns)}  "
+        f"round trip {latency_text(result.round_trip_ns)}"
+    )
 
 
 def handle_text(handle: ResidentArray) -> str:
@@ -87,21 +100,42 @@ def handle_html(handle: ResidentArray) -> str:
 
 
 def show_handles(shell: Any) -> None:
-    """Have a shell show handles so."""
+    """Have a shell show handles and results so."""
     formatters = shell.display_formatter.formatters
     formatters["text/plain"].for_type(ResidentArray, _pretty)
     formatters["text/html"].for_type(ResidentArray, handle_html)
+    for kind, show in _RESULTS.items():
+        formatters["text/plain"].for_type(kind, show)
 
 
 def unshow_handles(shell: Any) -> None:
     """Take it back."""
     for kind in ("text/plain", "text/html"):
         shell.display_formatter.formatters[kind].type_printers.pop(ResidentArray, None)
+    for result in _RESULTS:
+        shell.display_formatter.formatters["text/plain"].type_printers.pop(result, None)
 
 
 def _pretty(handle: ResidentArray, printer: Any, cycle: bool) -> None:
     del cycle
     printer.text(handle_text(handle))
+
+
+def _pretty_compute(result: ComputeResult, printer: Any, cycle: bool) -> None:
+    del cycle
+    printer.text(f"{result.kernel}  {times_text(result)}")
+
+
+def _pretty_run(result: RunResult, printer: Any, cycle: bool) -> None:
+    del cycle
+    many = "" if result.iterations == 1 else "s"
+    printer.text(f"{count_text(result.iterations)} iteration{many}  {times_text(result)}")
+
+
+_RESULTS: dict[type, Callable[[Any, Any, bool], None]] = {
+    ComputeResult: _pretty_compute,
+    RunResult: _pretty_run,
+}
 
 
 def _values(handle: ResidentArray) -> str:

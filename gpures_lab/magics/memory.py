@@ -13,7 +13,7 @@ from gpures_lab.errors import DtypeMismatch, InvalidOption
 from gpures_lab.grain import Grain, GrainManager, manager
 from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.magics.arguments import option, parsed
-from gpures_lab.magics.display import Allocated
+from gpures_lab.magics.display import Line, allocated
 from gpures_lab.metrics.trace import MOST_ROWS
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class GrainMagics(Magics):
     @option("--like", help="handle whose shape and dtype it gets")
     @option("--fill", help="number that every element gets")
     @option("--pinned", action="store_true", help="page-locked host memory")
-    def grain_alloc(self, args: argparse.Namespace, names: Names) -> Allocated:
+    def grain_alloc(self, args: argparse.Namespace, names: Names) -> Line:
         """Allocate resident memory and give the handle a name.
 
         Memory that had the name is given back. A refused call changes nothing.
@@ -156,7 +156,7 @@ class GrainMagics(Magics):
         names.bind(args.name, handle)
         if data is not None:
             handle.write(data).result()
-        return Allocated(handle)
+        return allocated(handle)
 
     @line_magic
     @needs_local_scope

@@ -16,6 +16,7 @@ from IPython.core.magic import (
 from gpures_lab.errors import InvalidOption
 from gpures_lab.grain import Program
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.display import Line
 
 if TYPE_CHECKING:
     from gpures_lab.magics.memory import GrainMagics
@@ -41,7 +42,7 @@ class ProgramMagics(Magics):
     @needs_local_scope
     @parsed(cell=True)
     @option("name", help="name that the program gets in the notebook")
-    def grain_program(self, args: argparse.Namespace, names: Names, body: str) -> Program:
+    def grain_program(self, args: argparse.Namespace, names: Names, body: str) -> Line:
         """Record the grain calls of the cell instead of sending them.
 
         The cell is ordinary Python; `grain` is the current grain, unless the notebook has another
@@ -72,7 +73,7 @@ class ProgramMagics(Magics):
             if lent:
                 scope.pop("grain", None)
         names.bind(args.name, program)
-        return program
+        return Line(f"{args.name}  {program!r}")
 
     @line_magic
     @needs_local_scope

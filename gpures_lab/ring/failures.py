@@ -5,6 +5,7 @@ Every function here returns the exception; the native binding raises it.
 
 from __future__ import annotations
 
+import copy
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion
 
 __all__ = [
+    "again",
     "bad_timeout",
     "borrowed",
     "closed",
@@ -104,6 +106,16 @@ def failure(completion: Completion[Any]) -> GpuResError:
     return GpuResError(
         f"{what} on grain {grain!r} was refused by the ring: {status.name}", **fields
     )
+
+
+def again(error: BaseException) -> BaseException:
+    """Return the error of what the host did for a grain, for one more caller."""
+    if isinstance(error, GpuResError):
+        fresh: BaseException = type(error)(str(error), **error.fields)
+    else:
+        fresh = copy.copy(error)
+    fresh.__cause__ = error.__cause__
+    return fresh
 
 
 def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:

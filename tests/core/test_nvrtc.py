@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from gpures_lab.kernels.cuda.image import link_image
+from gpures_lab.kernels.cuda.toolchain import compile_ltoir, link
+
 SHARED = Path(__file__).parents[2] / "gpures_lab" / "_core" / "shared"
 SOURCE = SHARED / "ring_kernel.cu"
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 
-_CURE = 'cuda.core is missing: pip install "gpures_lab[compile]"'
-cuda_core = pytest.importorskip("cuda.core", reason=_CURE)
+_CURE = 'the CUDA compilers are missing: pip install "gpures_lab[compile]"'
+pytest.importorskip("cuda.bindings.nvjitlink", reason=_CURE)
 
 # An acquire is a strong load and then the invalidation of this SM's L1: without the second the
 # payload that follows may be a line from the lap before.
@@ -30,11 +33,11 @@ READ_ONLY_CACHE = re.compile(r"\b(?:LDG?|TEX|TLD)\S*\.(?:CONSTANT|CI)\b")
 ELSEWHERE = re.compile(r"\b(?:BRA|BRX|EXIT|RET|CALL|LDG?\.E)\b")
 
 
-def compile_with_nvrtc(source: str, kind: str, arch: str) -> bytes:
-    """PTX or a cubin by NVRTC's own calls: cuda.core asks the driver before it gives PTX."""
+def ptx_of(source: str, arch: str) -> str:
+    """PTX by NVRTC's own calls: cuda.core asks the driver before it gives any."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc", reason=_CURE)
-    target = arch if kind == "cubin" else arch.replace("sm_", "compute_")
-    options = [f"--gpu-architecture={target}", "--std=c++20", "--fmad=false", f"-I{SHARED}"]
+    options = [f"--gpu-architecture={arch.replace('sm_', 'compute_')}", "--std=c++20"]
+    options += ["--fmad=false", "-rdc=true", f"-I{SHARED}"]
     error, program = nvrtc.nvrtcCreateProgram(source.encode(), b"ring_kernel.cu", 0, [], [])
     assert int(error) == 0
     (error,) = nvrtc.nvrtcCompileProgram(program, len(options), [o.encode() for o in options])
@@ -42,38 +45,11 @@ def compile_with_nvrtc(source: str, kind: str, arch: str) -> bytes:
     log = bytearray(length)
     nvrtc.nvrtcGetProgramLog(program, log)
     assert int(error) == 0, log.decode()
-    size, get = {
-        "ptx": (nvrtc.nvrtcGetPTXSize, nvrtc.nvrtcGetPTX),
-        "cubin": (nvrtc.nvrtcGetCUBINSize, nvrtc.nvrtcGetCUBIN),
-    }[kind]
-    _, length = size(program)
+    _, length = nvrtc.nvrtcGetPTXSize(program)
     code = bytearray(length)
-    get(program, code)
+    nvrtc.nvrtcGetPTX(program, code)
     nvrtc.nvrtcDestroyProgram(program)
-    return bytes(code)
-
-
-def link(source: str, arch: str) -> bytes:
-    """A cubin by the way the image takes: LTO-IR from NVRTC, linked by nvJitLink."""
-    nvjitlink = pytest.importorskip("cuda.bindings.nvjitlink", reason=_CURE)
-    options = cuda_core.ProgramOptions(
-        arch=arch,
-        std="c++20",
-        fma=False,
-        include_path=[str(SHARED)],
-        link_time_optimization=True,
-        relocatable_device_code=True,
-    )
-    ltoir = bytes(cuda_core.Program(source, "c++", options=options).compile("ltoir").code)
-    handle = nvjitlink.create(2, [f"-arch={arch}", "-lto"])
-    try:
-        nvjitlink.add_data(handle, nvjitlink.InputType.LTOIR, ltoir, len(ltoir), "ring_kernel")
-        nvjitlink.complete(handle)
-        cubin = bytearray(nvjitlink.get_linked_cubin_size(handle))
-        nvjitlink.get_linked_cubin(handle, cubin)
-    finally:
-        nvjitlink.destroy(handle)
-    return bytes(cubin)
+    return code.decode()
 
 
 def tool(name: str) -> Path:
@@ -117,16 +93,9 @@ def strong_loads(instructions: list[str]) -> tuple[list[str], list[str]]:
     return acquires, others
 
 
-@pytest.mark.parametrize("arch", ARCHITECTURES)
-@pytest.mark.parametrize("kind", ["ptx", "cubin"])
-def test_ring_kernel_compiles(kind: str, arch: str) -> None:
-    """Catches a standard include or a host-only construct in the shared headers."""
-    assert b"gpures_ring_kernel" in compile_with_nvrtc(SOURCE.read_text(), kind, arch)
-
-
 def test_polls_and_commits_are_system_scope_in_ptx() -> None:
     """Catches a relaxed or gpu-scope poll, and a commit without release. [R2]"""
-    ptx = compile_with_nvrtc(SOURCE.read_text(), "ptx", "sm_90").decode()
+    ptx = ptx_of(SOURCE.read_text(), "sm_90")
     assert "ld.acquire.sys.global.b64" in ptx
     assert "st.release.sys.global.b64" in ptx
     assert "fence.acq_rel.sys" in ptx
@@ -141,7 +110,7 @@ def linked(
 ) -> tuple[Path, list[str]]:
     """The linked cubin's path and its instructions."""
     folder = tmp_path_factory.mktemp("sass")
-    instructions = disassemble(link(SOURCE.read_text(), request.param), folder)
+    instructions = disassemble(link_image({}, request.param).cubin, folder)
     return folder / "ring.cubin", instructions
 
 
@@ -181,7 +150,8 @@ extern "C" __global__ void poll(const unsigned long long* __restrict__ word,
 
 def test_the_checks_see_a_broken_kernel(tmp_path: Path) -> None:
     """The two SASS checks can fail: a volatile poll is no acquire, `const __restrict__` is seen."""
-    instructions = disassemble(link(PLAIN_POLL, "sm_90"), tmp_path)
+    linked_alone = link([("poll", compile_ltoir(PLAIN_POLL, "poll"))], "sm_90").cubin
+    instructions = disassemble(linked_alone, tmp_path)
     acquires, others = strong_loads(instructions)
     assert acquires == []
     assert others != []

@@ -56,6 +56,7 @@ class Entry(ctypes.Structure):
         ("elements_rule", ctypes.c_uint8 * 8),
         ("ndims", ctypes.c_uint8 * 8),
         ("formula", ctypes.c_char_p),
+        ("code", ctypes.c_char_p),
     ]
 
 

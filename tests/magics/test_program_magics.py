@@ -35,6 +35,18 @@ def test_the_examples_record_and_replay(filled: Notebook) -> None:
     assert first(filled) == 5000
 
 
+def test_a_run_and_a_compute_show_as_one_line(filled: Notebook) -> None:
+    """Would catch: raw nanoseconds at the end of a cell."""
+    form = filled.shell.display_formatter.format
+    shown = form(filled("%grain_run step --repeat 1000"))[0]["text/plain"]
+    assert shown.startswith("1,000 iterations  queue ")
+    call = "gl.manager().grain().compute('kernels/Saxpy', [x, z], [z], {'a': 1.0}).result()"
+    shown = form(filled(f"import gpures_lab as gl\n{call}"))[0]["text/plain"]
+    assert shown.startswith("kernels/Saxpy  queue ")
+    shown = form(filled("%%grain_compute --time\nz[i] = x[i]"))[0]["text/plain"]
+    assert shown.startswith("z ← cell(x)  compiled once  queue ")
+
+
 def test_params_and_until_are_of_one_run(filled: Notebook) -> None:
     """Would catch: an option that is parsed and not passed on."""
     filled("%grain_run step --repeat 2 --param a=1.0")

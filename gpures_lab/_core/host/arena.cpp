@@ -12,11 +12,10 @@ constexpr u64 kLargestStep = u64{512} << 20;
 Arena::Piece Arena::cut(u64 bytes) {
   auto fit = by_size_.lower_bound({bytes, nullptr});
   if (fit == by_size_.end()) {
+    if (!grows_) return {nullptr, false};
     const u64 step = std::clamp(reserved_, kFirstChunk, kLargestStep);
     chunks_.emplace_back(std::max(step, bytes));
-    const Mapping& chunk = chunks_.back();
-    reserved_ += chunk.bytes();
-    insert(chunk.base(), chunk.bytes(), true);
+    add(chunks_.back().base(), chunks_.back().bytes());
     fit = by_size_.lower_bound({bytes, nullptr});
   }
   u8* base = fit->second;
@@ -25,6 +24,11 @@ Arena::Piece Arena::cut(u64 bytes) {
   by_address_.erase(base);
   if (whole.bytes > bytes) insert(base + bytes, whole.bytes - bytes, whole.pristine);
   return {base, whole.pristine};
+}
+
+void Arena::add(u8* base, u64 bytes) {
+  reserved_ += bytes;
+  insert(base, bytes, true);
 }
 
 // Pristine and used neighbours stay apart: joining them would lose the knowledge of zeros.

@@ -17,8 +17,13 @@ class Arena {
     bool pristine;  // never handed out: still zero
   };
 
-  // bytes: a multiple of 256. Grows by doubling. Throws std::bad_alloc.
+  // bytes: a multiple of 256. Grows by doubling, unless another hands over its memory: then a
+  // null piece says that add() is needed. Throws std::bad_alloc.
   Piece cut(u64 bytes);
+  void grow_by_others() { grows_ = false; }
+  // Zeroed memory that stays the caller's.
+  void add(u8* base, u64 bytes);
+  u64 reserved() const { return reserved_; }
   void give_back(u8* base, u64 bytes);
   void abandon();
 
@@ -33,6 +38,7 @@ class Arena {
   std::map<u8*, Free> by_address_;
   std::set<std::pair<u64, u8*>> by_size_;
   u64 reserved_ = 0;
+  bool grows_ = true;
 };
 
 }  // namespace gpures

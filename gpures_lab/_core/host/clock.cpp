@@ -1,5 +1,9 @@
 #include "host/clock.hpp"
 
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
+
 namespace gpures {
 
 const TickScale& TickScale::get() {
@@ -17,5 +21,17 @@ TickScale::TickScale() {
   ticks_per_ns_ = double(ticks1 - ticks0) / double(ns1 - ns0);
   factor_ = u64(16777216.0 / ticks_per_ns_ + 0.5);
 }
+
+#if defined(__linux__)
+PunctualSleep::PunctualSleep() : slack_ns_(prctl(PR_GET_TIMERSLACK)) {
+  prctl(PR_SET_TIMERSLACK, 1);
+}
+PunctualSleep::~PunctualSleep() {
+  if (slack_ns_ > 0) prctl(PR_SET_TIMERSLACK, slack_ns_);
+}
+#else
+PunctualSleep::PunctualSleep() = default;
+PunctualSleep::~PunctualSleep() = default;
+#endif
 
 }  // namespace gpures

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <thread>
 
 #include "shared/base.hpp"
 
@@ -37,6 +38,19 @@ inline void cpu_relax() {
   asm volatile("yield");
 #endif
 }
+
+// Sleeps of some microseconds. Linux lets a thread's timers be late by 50 us unless it asks for
+// less; what the thread had comes back at the end.
+class PunctualSleep {
+ public:
+  PunctualSleep();
+  ~PunctualSleep();
+  PunctualSleep(const PunctualSleep&) = delete;
+  void sleep(u64 ns) const { std::this_thread::sleep_for(std::chrono::nanoseconds(ns)); }
+
+ private:
+  [[maybe_unused]] int slack_ns_ = 0;
+};
 
 // Nanoseconds per tick, fitted once against steady_clock.
 class TickScale {

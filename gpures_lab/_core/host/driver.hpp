@@ -2,6 +2,7 @@
 // lives above it and is the same for host and CUDA.
 #pragma once
 
+#include "host/memory_plan.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -9,13 +10,22 @@ namespace gpures {
 class Driver {
  public:
   virtual ~Driver() = default;
+  // Before the first launch, with `rings` in the shared part of the memory.
+  virtual void use_memory(const EngineMemory&, const EngineView&, const RingView* /*rings*/) {}
+  // In a quiesced window: the next launch knows this kernel. False: its id is too large, or the
+  // device is lost. The host's workers read the registry itself.
+  virtual bool publish_kernel(u32 /*id*/, const KernelEntry&) { return true; }
   // Starts rings [0, view.rings). `expected_out`: WorkerShared::left when all of them have left.
-  virtual void launch(const EngineView& view, u64 epoch, u64 expected_out) = 0;
+  // False: the device is lost.
+  virtual bool launch(const EngineView& view, u64 epoch, u64 expected_out) = 0;
   // The worker of `ring` sleeps and should look again.
   virtual void wake(u32 ring) = 0;
   // The launch has had its lease. A device's own clock tells its workers; a host worker inside a
   // program reads no clock.
   virtual void end_lease(const EngineView& view, u64 epoch) = 0;
+  // After a fault no word changes, only a query tells. The keeper asks, at least every 1 ms while
+  // a launch is out; the query also makes a queued launch start. True: the device is lost.
+  virtual bool is_lost() = 0;
   // After `stop`. False: a worker did not end within the limit; its memory must stay.
   virtual bool shutdown(u64 limit_ns) = 0;
 };

@@ -15,13 +15,6 @@ std::atomic<u32> process_number{1};
 // A forked child has the memory but not the threads: every engine it inherited is closed to it.
 const int fork_hook = pthread_atfork(nullptr, nullptr, [] { process_number.fetch_add(1); });
 
-template <class T>
-T* carve(u8*& at, u64 count) {
-  T* result = reinterpret_cast<T*>(at);
-  at += (count * sizeof(T) + 4095) / 4096 * 4096;
-  return result;
-}
-
 }  // namespace
 
 u32 Engine::current_process() {
@@ -30,56 +23,65 @@ u32 Engine::current_process() {
 }
 
 Engine::Engine(const EngineOptions& options)
-    : options_(options), process_(current_process()), born_ns_(steady_ns()) {
-  allocate_memory();
+    : options_(options),
+      process_(current_process()),
+      born_ns_(steady_ns()),
+      wants_memory_(options.device) {
+  generation_memory_ = Mapping(capacities().handles * sizeof(u64));
+  generations_ = generation_memory_.as<u64>();
+  answered_ = std::make_unique<std::atomic<u64>[]>(options_.max_rings);
+  for (u32 r = 0; r < options_.max_rings; ++r) {
+    RingView ring{};
+    ring.slot_count = options_.slots;
+    ring.index = r;
+    rings_.push_back(std::make_unique<RingHost>(*this, ring, answered_[r]));
+  }
+  if (!options_.device) allocate_memory();
+  pool = std::make_unique<Pool>(options_.pool_limit_bytes, view_.blocks, capacities().blocks,
+                                answered_.get(), !options_.device);
+}
+
+MemoryBytes Engine::memory_bytes() const {
+  return plan_memory(options_.slots, options_.max_rings, capacities());
 }
 
 // Address space only: pages are committed when messages touch them.
 void Engine::allocate_memory() {
-  const u64 slots = options_.slots;
-  const u64 ring_bytes = (slots * sizeof(Slot) + 4096) + slots * kPageBytes +
-                         (slots * sizeof(CompletionEntry) + 4096) + sizeof(RingControl) + 8192;
-  ring_memory_ = Mapping(ring_bytes * options_.max_rings + sizeof(EngineControl) + 4096);
-  worker_memory_ = Mapping(kHandleCapacity * sizeof(HandleEntry) + kBlockCapacity * sizeof(u64) +
-                           (options_.max_rings + 2) * 4096);
-  tables_ = Mapping(kBlockCapacity * sizeof(BlockEntry));
-  staging_ = Mapping(kStagingChunks * kStagingChunkBytes);
-  generation_memory_ = Mapping(kHandleCapacity * sizeof(u64));
-  generations_ = generation_memory_.as<u64>();
-
-  const TickScale& scale = TickScale::get();
-  u8* shared = ring_memory_.base();
-  u8* worker = worker_memory_.base();
-  view_.control = carve<EngineControl>(shared, 1);
-  view_.shared = carve<WorkerShared>(worker, 1);
-  view_.states = carve<RingState>(worker, options_.max_rings);
-  view_.handles = carve<HandleEntry>(worker, kHandleCapacity);
-  view_.holders = carve<u64>(worker, kBlockCapacity);
-  view_.blocks = tables_.as<BlockEntry>();
+  const MemoryBytes bytes = memory_bytes();
+  ring_memory_ = Mapping(bytes.shared);
+  worker_memory_ = Mapping(bytes.worker);
+  tables_ = Mapping(bytes.tables);
+  staging_ = Mapping(bytes.staging);
+  use_memory({ring_memory_.base(), tables_.base(), staging_.base(), worker_memory_.base(), nullptr,
+              nullptr});
   view_.kernels = KernelRegistry::get().table();
-  view_.staging = staging_.base();
-  view_.handle_capacity = kHandleCapacity;
-  view_.block_capacity = kBlockCapacity;
-  view_.kernel_capacity = KernelRegistry::kCapacity;
-  view_.staging_chunks = kStagingChunks;
-  view_.linger_ticks = scale.from_ns(options_.linger_ns);
-  view_.lease_ticks = scale.from_ns(options_.lease_ns);
-  view_.publish_ticks = scale.from_ns(5'000);
+  set_clocks();
+}
 
-  answered_ = std::make_unique<std::atomic<u64>[]>(options_.max_rings);
-  for (u32 r = 0; r < options_.max_rings; ++r) {
-    RingView ring{};
-    ring.slots = carve<Slot>(shared, slots);
-    ring.pages = carve<u8>(shared, slots * kPageBytes);
-    ring.completions = carve<CompletionEntry>(shared, slots);
-    ring.control = carve<RingControl>(shared, 1);
-    ring.state = view_.states + r;
-    ring.slot_count = slots;
-    ring.index = r;
-    rings_.push_back(std::make_unique<RingHost>(*this, ring, answered_[r]));
-  }
-  pool = std::make_unique<Pool>(options_.pool_limit_bytes, view_.blocks, kBlockCapacity,
-                                answered_.get());
+const RingView* Engine::use_memory(const EngineMemory& memory) {
+  const RingView* const views =
+      lay_out(memory, options_.slots, options_.max_rings, capacities(), view_);
+  for (u32 r = 0; r < options_.max_rings; ++r) rings_[r]->view = views[r];
+  return views;
+}
+
+// In ticks of the workers' clock: a device's is in nanoseconds.
+void Engine::set_clocks() {
+  const auto span = [this](u64 ns) { return options_.device ? ns : TickScale::get().from_ns(ns); };
+  view_.linger_ticks = span(options_.linger_ns);
+  view_.lease_ticks = span(options_.lease_ns);
+  view_.publish_ticks = span(5'000);
+}
+
+void Engine::attach(const EngineMemory& memory, std::unique_ptr<Driver> driver) {
+  std::lock_guard lock(launch_mutex_);
+  const RingView* const rings = use_memory(memory);
+  view_.kernels = reinterpret_cast<KernelEntry* const*>(memory.kernels);
+  set_clocks();
+  driver->use_memory(memory, view_, rings);
+  pool->set_table(view_.blocks);
+  driver_ = std::move(driver);
+  wants_memory_ = false;
 }
 
 void Engine::release() {
@@ -87,19 +89,19 @@ void Engine::release() {
   if (!forked()) delete this;
 }
 
-Engine::~Engine() {
-  close(0);
-}
+Engine::~Engine() { close(0); }
 
 void Engine::start() {
   std::lock_guard lock(launch_mutex_);
-  if (started_ || terminated_) return;
+  if (started_ || terminated_ || wants_memory_) return;
   started_ = true;
   std::vector<RingView> views;
   for (auto& ring : rings_) views.push_back(ring->view);
-  driver_ = std::make_unique<HostDriver>(
-      std::move(views), TickScale::get().from_ns(options_.spin_ns),
-      [this](u32 ring, bool waits, bool last) { on_left(ring, waits, last); });
+  if (!options_.device) {
+    driver_ = std::make_unique<HostDriver>(
+        std::move(views), options_.spin_ns,
+        [this](u32 ring, bool waits, bool last) { on_left(ring, waits, last); });
+  }
   keeper_ = std::thread([this] { keep(); });
   running_.store(true, std::memory_order_release);
 }
@@ -127,7 +129,7 @@ Grain* Engine::program_owner(u32 ring) {
 
 u32 Engine::fresh_handle_id() {
   const u32 id = next_handle_id_.fetch_add(1, std::memory_order_relaxed);
-  if (id >= kHandleCapacity) throw std::bad_alloc();
+  if (id >= capacities().handles) throw std::bad_alloc();
   return id;
 }
 
@@ -141,12 +143,14 @@ bool Engine::exited_locked() const {
 void Engine::launch_locked() {
   wanted_ = false;
   ++launched_;
+  launched_hint_.store(launched_, std::memory_order_relaxed);
   launched_ns_ = steady_ns();
   launch_rings_ = rings_in_use_;
   expected_out_ += launch_rings_;
   EngineView view = view_;
   view.rings = launch_rings_;
-  driver_->launch(view, launched_, expected_out_);
+  // The keeper answers what is pending: here the caller may hold what that needs.
+  if (!driver_->launch(view, launched_, expected_out_)) device_lost_ = true;
 }
 
 void Engine::kick(u32 ring, WakeState) {
@@ -222,9 +226,8 @@ void Engine::end_quiesced() {
 // The keeper: pending implies something will move [R13] -----------------------------------------
 
 bool Engine::work_left() const {
-  return std::any_of(rings_.begin(), rings_.end(), [](const auto& ring) {
-    return ring->pending() != 0;
-  });
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->pending() != 0; });
 }
 
 void Engine::keep() {
@@ -249,10 +252,14 @@ void Engine::keep() {
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);
     }
+    const bool is_out = !failed_ && !exited_locked();
+    bool lost = device_lost_;
     lock.unlock();
+    lost = lost || (is_out && driver_->is_lost());  // no poster waits for this call
     for (auto& ring : rings_) {
       if (ring->pending() != 0) ring->poll();
     }
+    if (lost && !failed_) fail(Status::kDeviceLost);
     check_stall(steady_ns());
     lock.lock();
     // After the poll: what was answered needs no launch.
@@ -277,8 +284,8 @@ void Engine::check_stall(u64 now) {
   std::unique_lock lock(launch_mutex_);
   // A launch that has not begun (a busy device) is no stall: the state says STARTING.
   const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
-  if (waiting == 0 || exited_locked() || begun < launched_ ||
-      signature != stall_signature_ || stall_since_ == 0) {
+  if (waiting == 0 || exited_locked() || begun < launched_ || signature != stall_signature_ ||
+      stall_since_ == 0) {
     stall_signature_ = signature;
     stall_since_ = now;
     return;
@@ -299,19 +306,20 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
   if (request.answered()) return true;
   RingHost& ring = request.grain->ring;
   constexpr int kLooks = 64;  // between two readings of the clock, which cost 10 ns each
-  u64 since = 0, spin = 0;
+  const u64 since = ticks();
+  const u64 limit = limit_ns < (u64{1} << 50) ? TickScale::get().from_ns(limit_ns) : ~u64{0};
+  const u64 spin = std::min(ring.spin.ticks(), limit);
   do {
     for (int look = 0; look < kLooks; ++look) {
       if (ring.has_news(request)) ring.poll();
       if (request.answered()) return true;
     }
-    if (since == 0) {
-      since = ticks();
-      spin = TickScale::get().from_ns(std::min(options_.spin_ns, limit_ns));
-    }
   } while (ticks() - since < spin);
-  const u64 left = limit_ns - std::min(limit_ns, options_.spin_ns);
-  return wait_until(ring, left, [&] { return request.answered(); });
+  const u64 left = limit - std::min(limit, ticks() - since);
+  const bool answered =
+      wait_until(ring, TickScale::get().to_ns(left), [&] { return request.answered(); });
+  ring.spin.slept(answered && ring.spin.is_soon(ticks() - since));
+  return answered;
 }
 
 void Engine::refuse() {
@@ -344,7 +352,7 @@ bool Engine::close(u64 drain_ns) {
   }
   refuse();
   wait_drained(drain_ns);
-  HostWords::store_release_sys(view_.control->stop.value, 1);
+  if (view_.control) HostWords::store_release_sys(view_.control->stop.value, 1);
   bool ended = wait_exited(failed_ ? 0 : 100'000'000);
   {
     std::lock_guard lock(launch_mutex_);
@@ -378,6 +386,7 @@ EngineState Engine::state() const {
 
 u64 Engine::current_request(u32 ring) const {
   const RingView& view = rings_[ring]->view;
+  if (!view.control) return 0;
   const u64 current = HostWords::load_relaxed_sys(view.control->current.value);
   if (current == 0) return 0;
   return view.slots[(current - 1) & (view.slot_count - 1)].request;

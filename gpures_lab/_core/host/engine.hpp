@@ -9,14 +9,17 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "host/clock.hpp"
 #include "host/driver.hpp"
 #include "host/mapping.hpp"
+#include "host/memory_plan.hpp"
 #include "host/pool.hpp"
 #include "host/ring_host.hpp"
+#include "shared/leave.hpp"
 
 namespace gpures {
 
@@ -28,10 +31,19 @@ struct EngineOptions {
   u64 spin_ns = 20'000;
   u64 pool_limit_bytes = u64{1} << 30;
   u64 stall_ns = 5'000'000'000;
+  // Workers on a device: memory and driver come by attach(), before the first message.
+  bool device = false;
 };
 
-enum class EngineState : u8 { kCreated, kStarting, kRunning, kParked, kDraining, kTerminated,
-                              kFailed };
+enum class EngineState : u8 {
+  kCreated,
+  kStarting,
+  kRunning,
+  kParked,
+  kDraining,
+  kTerminated,
+  kFailed
+};
 
 struct Snapshot {
   PoolCounts pool;
@@ -44,10 +56,6 @@ struct Snapshot {
 
 class Engine {
  public:
-  static constexpr u64 kHandleCapacity = u64{1} << 22;
-  static constexpr u64 kBlockCapacity = u64{1} << 22;
-  static constexpr u32 kStagingChunks = 64;
-
   explicit Engine(const EngineOptions& options);
   ~Engine();
 
@@ -56,6 +64,21 @@ class Engine {
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release();
   bool forked() const { return process_ != current_process(); }
+
+  // A device's engine: what it needs, and what it is given. The memory is the caller's to free,
+  // after a close() that returned true.
+  const Capacities& capacities() const {
+    return options_.device ? kDeviceCapacities : kHostCapacities;
+  }
+  MemoryBytes memory_bytes() const;
+  bool wants_memory() const { return wants_memory_.load(std::memory_order_relaxed); }
+  void attach(const EngineMemory& memory, std::unique_ptr<Driver> driver);
+  Driver* driver() const { return driver_.get(); }
+  bool on_device() const { return options_.device; }
+  // A device's poster asks after its commit; a wrong "no" is the keeper's to mend. [R13]
+  bool seems_exited() const {
+    return has_exited<HostWords>(*view_.control, launched_hint_.load(std::memory_order_relaxed));
+  }
 
   // Threads appear with the first message.
   void start();
@@ -128,7 +151,9 @@ class Engine {
   static u32 current_process();
 
   void allocate_memory();
+  const RingView* use_memory(const EngineMemory& memory);
   void launch_locked();
+  void set_clocks();
   void rouse_all();
   void on_left(u32 ring, bool waits, bool last);
   bool exited_locked() const;
@@ -157,14 +182,17 @@ class Engine {
   mutable std::mutex launch_mutex_;
   std::condition_variable keeper_wake_;
   std::thread keeper_;
-  u64 launched_ = 0;        // epoch of the newest launch
-  u64 launched_ns_ = 0;     // when
+  u64 launched_ = 0;     // epoch of the newest launch
+  u64 launched_ns_ = 0;  // when
+  std::atomic<u64> launched_hint_{0};
   u64 expected_out_ = 0;
-  u32 launch_rings_ = 0;    // rings in the newest launch
+  u32 launch_rings_ = 0;  // rings in the newest launch
   u32 rings_in_use_ = 1;
   u32 quiesced_ = 0;
   u64 parks_ = 0;
-  bool wanted_ = false;     // somebody was kicked during this launch
+  bool wanted_ = false;  // somebody was kicked during this launch
+  bool device_lost_ = false;
+  std::atomic<bool> wants_memory_;
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
   std::atomic<bool> running_{false};
   std::atomic<bool> draining_{false}, terminated_{false}, failed_{false};
@@ -202,7 +230,7 @@ class Engine {
 template <class Ready>
 bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
   const u64 since = steady_ns();
-  u64 nap_ns = 20'000;
+  std::optional<PunctualSleep> sleeper;
   for (;;) {
     ring.poll();
     if (ready()) return true;
@@ -212,8 +240,9 @@ bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
       cpu_relax();
       continue;
     }
-    std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(nap_ns, limit_ns - spent)));
-    nap_ns = std::min<u64>(nap_ns * 2, 500'000);
+    // An eighth of the wait so far: late by 12 % at most, and soon cheap.
+    if (!sleeper) sleeper.emplace();
+    sleeper->sleep(std::min(std::clamp<u64>(spent / 8, 5'000, 500'000), limit_ns - spent));
   }
 }
 

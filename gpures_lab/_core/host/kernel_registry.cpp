@@ -10,7 +10,9 @@ KernelRegistry& KernelRegistry::get() {
 u32 KernelRegistry::add(const KernelEntry& entry) {
   std::lock_guard guard(mutex_);
   if (next_ >= kCapacity) throw std::bad_alloc();
-  const_cast<KernelEntry**>(table())[next_] = new KernelEntry(entry);
+  auto* kept = new KernelEntry(entry);
+  kept->id = next_;
+  const_cast<KernelEntry**>(table())[next_] = kept;
   if (entry.flags & kKernelMayFault) any_may_fault_ = true;
   return next_++;
 }

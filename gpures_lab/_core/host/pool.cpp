@@ -5,9 +5,11 @@
 namespace gpures {
 
 namespace {
-constexpr u64 kUnit = 256;        // alignment of every block
-constexpr u32 kLinearClasses = 8; // 256, 512, … 2048: below, an eighth of an octave is < kUnit
-constexpr u32 kScan = 8;          // idle blocks of a class looked at before it counts as a miss
+constexpr u64 kUnit = 256;         // alignment of every block
+constexpr u32 kLinearClasses = 8;  // 256, 512, … 2048: below, an eighth of an octave is < kUnit
+constexpr u64 kFirstStep = u64{16} << 20;  // a device's arena: each step parks the ring
+constexpr u64 kLargestStep = u64{1} << 30;
+constexpr u32 kScan = 8;  // idle blocks of a class looked at before it counts as a miss
 }  // namespace
 
 u64 class_bytes(u64 bytes) {
@@ -23,8 +25,12 @@ u32 class_index(u64 bytes) {
   return kLinearClasses + (octave - 11) * 8 + u32((bytes - 1) >> (octave - 3) & 7);
 }
 
-Pool::Pool(u64 limit_bytes, BlockEntry* table, u64 capacity, const std::atomic<u64>* answered)
+Pool::Pool(u64 limit_bytes, BlockEntry* table, u64 capacity, const std::atomic<u64>* answered,
+           bool grows)
     : table_(table), capacity_(capacity), answered_(answered) {
+  for (Arena& arena : arenas_) {
+    if (!grows) arena.grow_by_others();
+  }
   counts_.limit_bytes = limit_bytes;
   for (auto& classes : top_) std::fill(std::begin(classes), std::end(classes), kNone);
 }
@@ -61,6 +67,11 @@ Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena) {
   }
   if (spare_.empty() && blocks_.size() >= capacity_) return {};
   const Arena::Piece piece = arenas_[arena].cut(size);
+  if (!piece.base) {  // by doubling, as the host's arena does
+    Rented none;
+    none.grow = std::max(size, std::clamp(arenas_[arena].reserved(), kFirstStep, kLargestStep));
+    return none;
+  }
   u32 index;
   if (spare_.empty()) {
     index = u32(blocks_.size());
@@ -84,6 +95,11 @@ Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena) {
   counts_.high_water_bytes =
       std::max(counts_.high_water_bytes, counts_.used_bytes + counts_.idle_bytes);
   return {index, false, piece.pristine, false};
+}
+
+void Pool::add_memory(u32 arena, u8* base, u64 bytes) {
+  std::lock_guard guard(mutex_);
+  arenas_[arena].add(base, bytes);
 }
 
 void Pool::give_back(u32 index, u32 ring, u64 position) {

@@ -27,14 +27,19 @@ struct PoolCounts {
 class Pool {
  public:
   struct Rented {
-    u32 block = kNone;   // kNone: exhausted, or `wait` says a Release has to complete first
+    u32 block = kNone;  // kNone: exhausted, or `wait` says a Release has to complete first
     bool wait = false;
     bool clean = false;  // the block is zero already
     bool own = false;    // last belonged to the same grain
+    u64 grow = 0;        // no block: the arena wants so many bytes more, see add_memory()
   };
 
   // `answered[r]`: positions below it of ring r have been taken by the host.
-  Pool(u64 limit_bytes, BlockEntry* table, u64 capacity, const std::atomic<u64>* answered);
+  // `grows`: takes memory from the host by itself.
+  Pool(u64 limit_bytes, BlockEntry* table, u64 capacity, const std::atomic<u64>* answered,
+       bool grows = true);
+  void set_table(BlockEntry* table) { table_ = table; }
+  void add_memory(u32 arena, u8* base, u64 bytes);
 
   Rented rent(u64 bytes, u32 ring, u32 grain, u32 arena);
   // The Release lies in ring `ring` at `position`.
@@ -53,22 +58,23 @@ class Pool {
   u64 serial(u32 block) const { return blocks_[block].serial; }
   u64 block_bytes(u32 block) const { return blocks_[block].bytes; }
   u8* base(u32 block) const { return blocks_[block].base; }
+  u32 arena_of(u32 block) const { return blocks_[block].arena; }
   void abandon();
 
  private:
   struct Block {
     u8* base = nullptr;
     u64 bytes = 0;
-    u64 serial = 0;                // never reused, unlike the index
-    u64 position = 0;              // of its Release, valid while idle
+    u64 serial = 0;    // never reused, unlike the index
+    u64 position = 0;  // of its Release, valid while idle
     u32 ring = 0, grain = kNone;
-    u32 older = kNone, newer = kNone;      // all idle blocks, by return
-    u32 below = kNone, above = kNone;      // idle blocks of the class, newest on top
+    u32 older = kNone, newer = kNone;  // all idle blocks, by return
+    u32 below = kNone, above = kNone;  // idle blocks of the class, newest on top
     u32 exports = 0;
     u32 klass = 0;
     u8 arena = 0;
     bool idle = false;
-    bool parked = false;           // given back while exported
+    bool parked = false;  // given back while exported
   };
 
   static constexpr u32 kClasses = 400;

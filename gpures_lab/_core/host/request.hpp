@@ -10,6 +10,7 @@ namespace gpures {
 class Grain;
 
 inline constexpr u64 kNoPosition = ~u64{0};
+inline constexpr u64 kUnmeasured = ~u64{0};  // a time that no clock gave
 
 struct Request {
   // Two owners, the ring and one caller; the second of these bits to be set ends the request.

@@ -71,7 +71,7 @@ void Engine::tell_cancel() {
 
 u32 Engine::take_chunk() {
   std::lock_guard guard(chunk_mutex_);
-  if (free_chunks_.empty()) return next_chunk_ < kStagingChunks ? next_chunk_++ : kNoChunk;
+  if (free_chunks_.empty()) return next_chunk_ < view_.staging_chunks ? next_chunk_++ : kNoChunk;
   const u32 chunk = free_chunks_.back();
   free_chunks_.pop_back();
   return chunk;

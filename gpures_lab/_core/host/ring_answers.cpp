@@ -52,14 +52,18 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   if (answer.detail == sizeof(request.fault)) std::memcpy(request.fault, page, answer.detail);
 
   const TickScale& scale = TickScale::get();
-  const u64 queue = scale.to_ns(std::max(answer.taken, waiting.posted) - waiting.posted);
+  const bool device = engine_.on_device();  // its clock counts nanoseconds, from another start
   // A program's own account covers every launch it took, and does not saturate.
   const bool program =
       request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
-  const u64 service =
-      scale.to_ns(program ? u64(request.fault[RunProgram::kService]) : answer.service);
+  const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
+  const u64 service = device ? worked : scale.to_ns(worked);
+  const u64 taken = device ? host_ticks(answer.taken, worked, waiting.posted, now) : answer.taken;
+  const u64 queue = taken == kUnmeasured
+                        ? kUnmeasured
+                        : scale.to_ns(std::max(taken, waiting.posted) - waiting.posted);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
-  queue_.add(queue);
+  if (queue != kUnmeasured) queue_.add(queue);
   service_.add(service);
   round_trip_.add(round_trip);
   ++processed_;
@@ -72,9 +76,11 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
     ++grain.counts.failed;
   }
   if (engine_.tracing()) {
-    const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
-    engine_.trace({waiting.posted, answer.taken, answer.taken + worked, request.id, grain.index,
-                   request.kernel, request.opcode, answer.status, view.index});
+    // Where no clock says when it ran, it is drawn as ending when it arrived.
+    const u64 length = device ? scale.from_ns(worked) : worked;
+    const u64 begun = taken == kUnmeasured ? now - std::min(length, now - waiting.posted) : taken;
+    engine_.trace({waiting.posted, begun, begun + length, request.id, grain.index, request.kernel,
+                   request.opcode, answer.status, view.index});
   }
   if (request.status == Status::kOk) {
     request.status = status;
@@ -85,6 +91,14 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
   request.service_ns += service;
   request.round_trip_ns = round_trip;
   if (--request.parts == 0) this->answer(&request);
+}
+
+// When a device took a message, in the host's ticks; kUnmeasured while the two clocks are not
+// fitted to each other.
+u64 RingHost::host_ticks(u64 taken, u64 service, u64 posted, u64 arrived) {
+  const TickScale& scale = TickScale::get();
+  clock_fit_.add(scale.to_ns(posted), taken, taken + service, scale.to_ns(arrived));
+  return clock_fit_.known() ? scale.from_ns(clock_fit_.to_host(taken)) : kUnmeasured;
 }
 
 void RingHost::answer(Request* request) {

@@ -12,7 +12,17 @@
 namespace gpures {
 
 RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered)
-    : view(view), engine_(engine), waiting_(view.slot_count), answered_(answered) {}
+    : view(view),
+      spin(engine.options().spin_ns),
+      engine_(engine),
+      waiting_(view.slot_count),
+      answered_(answered) {}
+
+// A device's worker announces nothing: it polls, or its launch has exited.
+inline WakeState RingHost::committed() {
+  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
+  return after_commit<HostWords>(*view.control);
+}
 
 Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
@@ -36,7 +46,7 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return Post::kPosted;
@@ -66,7 +76,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -100,7 +110,7 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
     grain.inflight += u32(fitted);
     tickets_ += fitted;
     add_pending(i64(fitted));
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return fitted;
@@ -120,7 +130,7 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
     }
     ++tickets_;
     place(grain, message);
-    found = after_commit<HostWords>(*view.control);
+    found = committed();
   }
   if (found != kAwake) engine_.kick(view.index, found);
   return true;
@@ -224,7 +234,7 @@ bool RingHost::poll() {
     moved = harvest();
     if (held_count_ != 0 && flush_held()) {
       moved = true;
-      found = after_commit<HostWords>(*view.control);
+      found = committed();
     }
   }
   if (found != kAwake) engine_.kick(view.index, found);

@@ -7,10 +7,12 @@
 #include <mutex>
 #include <vector>
 
+#include "host/clock_fit.hpp"
 #include "host/grain.hpp"
 #include "host/histogram.hpp"
 #include "host/pool.hpp"
 #include "host/request.hpp"
+#include "host/spin.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -123,6 +125,7 @@ class RingHost {
   void add_to(Snapshot& snapshot);
 
   RingView view;
+  Spin spin;                          // of those who wait for its answers
   std::atomic<u64> pending_count{0};  // in slots and held back
 
  private:
@@ -135,6 +138,7 @@ class RingHost {
     u32 chunk;
   };
 
+  WakeState committed();
   bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);
@@ -145,6 +149,7 @@ class RingHost {
                         std::memory_order_release);
   }
   bool harvest();
+  u64 host_ticks(u64 taken, u64 service, u64 posted, u64 arrived);
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
@@ -170,6 +175,7 @@ class RingHost {
   bool closed_ = false;           // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
   Histogram queue_, service_, round_trip_;
+  ClockFit clock_fit_;  // of a device
   u64 processed_ = 0, failed_ = 0;
 };
 

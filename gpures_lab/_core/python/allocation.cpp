@@ -3,14 +3,26 @@
 
 namespace gpures::python {
 
-bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
+// A device's arena grows in a quiesced window, by the manager. False: an exception is set.
+static bool grow_arena(GrainObject* grain, u32 arena, u64 bytes) {
+  PyObject* function = hook("grow_arena");
+  if (!function) return false;
+  PyObject* grown = PyObject_CallFunction(function, "OIK", grain->manager, arena,
+                                          static_cast<unsigned long long>(bytes));
+  Py_DECREF(function);
+  Py_XDECREF(grown);
+  return grown != nullptr;
+}
+
+static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle,
+                     u32 attempt) {
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
   const bool again = handle != 0;
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
-  auto& allocate = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
-  const bool keep_old = allocate.zero == 0;
+  auto& payload = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
+  const bool keep_old = payload.zero == 0;
   Pool::Rented rented;
   u64 since = 0;
   for (;;) {
@@ -18,6 +30,10 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
       rented = engine.pool->rent(bytes, ring.view.index, grain->core->index, arena);
     } catch (const std::bad_alloc&) {
       rented = {};
+    }
+    if (rented.grow != 0) {
+      if (!grow_arena(grain, arena, rented.grow)) return false;
+      continue;
     }
     if (rented.block != kNone || !rented.wait) break;
     // The block that has to go first waits for its Release.
@@ -32,32 +48,32 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
     PyObject* function = hook("make_room");
     PyObject* made =
         function ? PyObject_CallFunction(function, "OKI", reinterpret_cast<PyObject*>(grain),
-                                         class_bytes(bytes), arena)
+                                         class_bytes(bytes), attempt)
                  : nullptr;
     Py_XDECREF(function);
     if (!made) return false;
     const bool retry = made == Py_True;
     Py_DECREF(made);
-    if (retry) return allocate_or_raise(grain, message, bytes, arena, handle);
+    if (retry) return allocate(grain, message, bytes, arena, handle, attempt + 1);
     const PoolCounts counts = engine.pool->counts();
     raise_hook("pool_exhausted", "(KKKKK)", bytes, class_bytes(bytes), counts.used_bytes,
                counts.idle_bytes, counts.limit_bytes);
     return false;
   }
-  allocate.block = rented.block;
-  allocate.bytes = bytes;
+  payload.block = rented.block;
+  payload.bytes = bytes;
   // zero=False may show only what the same grain left behind.
-  allocate.zero = !rented.clean && !(keep_old && rented.own);
+  payload.zero = !rented.clean && !(keep_old && rented.own);
   since = 0;
   for (;;) {
     Post posted;
     try {
-      if (again) allocate.handle = handle;
+      if (again) payload.handle = handle;
       posted = again ? ring.post(*grain->core, message)
                      : ring.post_allocate(*grain->core, message, handle);
     } catch (const std::bad_alloc&) {
       engine.pool->give_back_unused(rented.block);
-      raise_hook("too_many", "(si)", "live allocations", int(Engine::kHandleCapacity));
+      raise_hook("too_many", "(si)", "live allocations", int(engine.capacities().handles));
       return false;
     }
     if (posted == Post::kPosted || posted == Post::kHeld) return true;
@@ -82,6 +98,10 @@ bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 are
       return false;
     }
   }
+}
+
+bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle) {
+  return allocate(grain, message, bytes, arena, handle, 0);
 }
 
 void count_resident(const ResidentArrayObject* array, int change) {

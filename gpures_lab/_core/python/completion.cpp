@@ -38,6 +38,14 @@ void drain_graveyard(Engine& engine) {
 
 namespace {
 
+// A time, or None where no clock gave one.
+PyObject* measured(u64 ns) {
+  return ns == kUnmeasured ? Py_NewRef(Py_None) : PyLong_FromUnsignedLongLong(ns);
+}
+const char* driver_name(const CompletionObject* completion) {
+  return completion->grain->engine->on_device() ? "cuda" : "host";
+}
+
 CompletionObject* as(PyObject* self) { return reinterpret_cast<CompletionObject*>(self); }
 
 // A Read's array must outlive the request, which still writes to it; so must a run's program, whose
@@ -106,8 +114,8 @@ PyObject* value_of(CompletionObject* self) {
   request.seen.store(true, std::memory_order_relaxed);
   drain_graveyard(*self->grain->engine);
   if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(self->value)), self->value);
-    return nullptr;
+    // A copy: a traceback in ours would hold the frames that hold us, which nothing collects.
+    return raise_hook("again", "(O)", self->value);
   }
   if (request.status != Status::kOk) {
     return raise_hook("failure", "(O)", reinterpret_cast<PyObject*>(self));
@@ -122,17 +130,18 @@ PyObject* value_of(CompletionObject* self) {
       PyObject* function = hook("run_result");
       if (!function) return nullptr;
       PyObject* result =
-          PyObject_CallFunction(function, "OKKKK", self->value, request.value, request.service_ns,
-                                request.queue_ns, request.round_trip_ns);
+          PyObject_CallFunction(function, "OKKNKs", self->value, request.value, request.service_ns,
+                                measured(request.queue_ns), request.round_trip_ns,
+                                driver_name(self));
       Py_DECREF(function);
       return result;
     }
     case Outcome::kCompute: {
       PyObject* function = hook("compute_result");
       if (!function) return nullptr;
-      PyObject* result = PyObject_CallFunction(function, "KKKOO", request.service_ns,
-                                               request.queue_ns, request.round_trip_ns, self->value,
-                                               self->cache_hit ? Py_True : Py_False);
+      PyObject* result = PyObject_CallFunction(
+          function, "KNKOOs", request.service_ns, measured(request.queue_ns), request.round_trip_ns,
+          self->value, self->cache_hit ? Py_True : Py_False, driver_name(self));
       Py_DECREF(function);
       return result;
     }
@@ -240,10 +249,10 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
   if (!fault) return nullptr;
   for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
   return Py_BuildValue(
-      "{s:O,s:i,s:i,s:K,s:K,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
+      "{s:O,s:i,s:i,s:K,s:N,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
       answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
       answered ? int(request.status) : -1, "value", answered ? request.value : 0, "queue_ns",
-      answered ? request.queue_ns : 0, "service_ns", answered ? request.service_ns : 0,
+      measured(answered ? request.queue_ns : 0), "service_ns", answered ? request.service_ns : 0,
       "round_trip_ns", answered ? request.round_trip_ns : 0, "kernel_id", request.kernel,
       "failed_left", request.failed_left, "kernel",
       as(object)->outcome == Outcome::kCompute && as(object)->value ? as(object)->value : Py_None,

@@ -18,8 +18,19 @@ bool is_open(GrainObject* grain) {
   return false;
 }
 
+// The first message of a device's engine: its memory and its image are made now.
+static bool start_device(GrainObject* grain) {
+  PyObject* function = hook("start_device");
+  if (!function) return false;
+  PyObject* result = PyObject_CallOneArg(function, grain->manager);
+  Py_DECREF(function);
+  Py_XDECREF(result);
+  return result != nullptr;
+}
+
 bool check_open(GrainObject* grain) {
   if (!is_open(grain)) return false;
+  if (grain->engine->wants_memory() && !start_device(grain)) return false;
   if (!grain->asleep) [[likely]]
     return true;
   PyObject* function = hook("wake");

@@ -3,10 +3,14 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <string_view>
+
 #define GPURES_IMPORTS_NUMPY
 #include "python/objects.hpp"
 
+#include "cuda/cuda_driver.hpp"
 #include "host/clock.hpp"
+#include "host/kernel_registry.hpp"
 #include "host/library/catalogue.hpp"
 #include "shared/dtype.hpp"
 
@@ -21,6 +25,7 @@ int import_numpy() { return _import_array(); }
 struct EngineHandle {  // what Python holds; one reference
   Engine* engine;
   explicit EngineHandle(const EngineOptions& options) : engine(new Engine(options)) {}
+  cuda::CudaDriver* cuda() const { return static_cast<cuda::CudaDriver*>(engine->driver()); }
   EngineHandle(const EngineHandle&) = delete;
   ~EngineHandle() { engine->release(); }
 };
@@ -76,8 +81,8 @@ nb::dict snapshot_of(EngineHandle& self) {
 nb::list unseen_of(EngineHandle& self) {
   nb::list list;
   for (const UnseenFailure& failure : self.engine->take_unseen()) {
-    list.append(nb::make_tuple(failure.id, int(failure.opcode), int(failure.status),
-                               failure.grain));
+    list.append(
+        nb::make_tuple(failure.id, int(failure.opcode), int(failure.status), failure.grain));
   }
   return list;
 }
@@ -120,9 +125,9 @@ nb::object view_of(nb::handle object) {
     delete held;
   });
   Py_INCREF(array->dtype);
-  PyObject* result = PyArray_NewFromDescr(&PyArray_Type, array->dtype, ndim, dims, nullptr,
-                                          engine->pool->base(array->block), NPY_ARRAY_CARRAY,
-                                          nullptr);
+  PyObject* result =
+      PyArray_NewFromDescr(&PyArray_Type, array->dtype, ndim, dims, nullptr,
+                           engine->pool->base(array->block), NPY_ARRAY_CARRAY, nullptr);
   if (!result) throw nb::python_error();
   PyArray_SetBaseObject(reinterpret_cast<PyArrayObject*>(result), owner.release().ptr());
   return nb::steal(result);
@@ -164,10 +169,51 @@ nb::list library_rows() {
     nb::dict native;
     native["row"] = row;
     native["address"] = u64(entry.fn);
+    const std::string_view code = entry.code;
+    const std::string_view mark = "Kernel = ";
+    const size_t type = code.find(mark) + mark.size();
+    native["type"] = nb::str(code.data() + type, code.size() - type - 1);
     native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
     rows.append(native);
   }
   return rows;
+}
+
+// What attach_cuda() wants, by name.
+constexpr const char* kRegions[] = {"shared", "tables", "staging", "mirror", "worker", "kernels"};
+
+nb::dict memory_bytes_of(EngineHandle& self) {
+  const MemoryBytes bytes = self.engine->memory_bytes();
+  const u64 sizes[] = {bytes.shared, bytes.tables, bytes.staging,
+                       bytes.mirror, bytes.worker, bytes.kernels};
+  nb::dict result;
+  for (int n = 0; n < 6; ++n) result[kRegions[n]] = sizes[n];
+  return result;
+}
+
+// "" or why not.
+std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
+                        const char* library) {
+  std::string why;
+  const cuda::Api* api = cuda::Api::load(library, why);
+  if (!api) return why;
+  u8* at[6];
+  for (int n = 0; n < 6; ++n) at[n] = reinterpret_cast<u8*>(nb::cast<u64>(memory[kRegions[n]]));
+  self.engine->attach({at[0], at[1], at[2], at[4], at[3], at[5]},
+                      std::make_unique<cuda::CudaDriver>(
+                          *api, cuda::Device{reinterpret_cast<void*>(context),
+                                             reinterpret_cast<void*>(ring_stream), nullptr}));
+  return why;
+}
+
+// In a quiesced window. The first id that the device cannot take, or -1.
+i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_ids) {
+  cuda::CudaDriver& driver = *self.cuda();
+  for (const u32 id : kernel_ids) {
+    if (!driver.publish_kernel(id, KernelRegistry::get().at(id))) return id;
+  }
+  driver.use_kernel(reinterpret_cast<void*>(function));
+  return -1;
 }
 
 template <class Function>
@@ -194,9 +240,14 @@ u8 dtype_code(const PyArray_Descr* dtype) {
   const u64 bytes = u64(PyDataType_ELSIZE(dtype));
   DType base;
   switch (dtype->kind) {
-    case 'b': return u8(DType::kBool);
-    case 'i': base = DType::kInt8; break;
-    case 'u': base = DType::kUInt8; break;
+    case 'b':
+      return u8(DType::kBool);
+    case 'i':
+      base = DType::kInt8;
+      break;
+    case 'u':
+      base = DType::kUInt8;
+      break;
     case 'f':
       return bytes == 4   ? u8(DType::kFloat32)
              : bytes == 8 ? u8(DType::kFloat64)
@@ -204,7 +255,8 @@ u8 dtype_code(const PyArray_Descr* dtype) {
                           : u8(0xff);
     case 'c':
       return bytes == 8 ? u8(DType::kComplex64) : bytes == 16 ? u8(DType::kComplex128) : u8(0xff);
-    default: return 0xff;
+    default:
+      return 0xff;
   }
   return u8(u8(base) + u8(__builtin_ctzll(bytes)));
 }
@@ -223,13 +275,26 @@ NB_MODULE(_native, m) {
       .def(
           "__init__",
           [](EngineHandle* self, u64 slots, u64 linger_ns, u64 lease_ns, u32 max_rings, u64 spin_ns,
-             u64 pool_limit_bytes, u64 stall_ns) {
+             u64 pool_limit_bytes, u64 stall_ns, bool device) {
             new (self) EngineHandle(EngineOptions{slots, linger_ns, lease_ns, max_rings, spin_ns,
-                                                  pool_limit_bytes, stall_ns});
+                                                  pool_limit_bytes, stall_ns, device});
           },
           nb::kw_only(), nb::arg("slots"), nb::arg("linger_ns"), nb::arg("lease_ns"),
           nb::arg("max_rings"), nb::arg("spin_ns"), nb::arg("pool_limit_bytes"),
-          nb::arg("stall_ns"))
+          nb::arg("stall_ns"), nb::arg("device") = false)
+      .def("memory_bytes", &memory_bytes_of)
+      .def("attach_cuda", &attach_cuda, nb::kw_only(), nb::arg("memory"), nb::arg("context"),
+           nb::arg("ring_stream"), nb::arg("library") = cuda::kDriverLibrary)
+      .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
+      .def("add_memory",
+           [](EngineHandle& self, u32 arena, u64 address, u64 bytes) {
+             self.engine->pool->add_memory(arena, reinterpret_cast<u8*>(address), bytes);
+           })
+      .def_prop_ro("device_error",
+                   [](EngineHandle& self) {
+                     return self.engine->on_device() && self.cuda() ? self.cuda()->error()
+                                                                    : std::string();
+                   })
       .def("snapshot", &snapshot_of)
       .def("take_unseen", &unseen_of)
       .def("keep_trace", [](EngineHandle& self, u64 rows) { self.engine->keep_trace(rows); })
@@ -258,8 +323,7 @@ NB_MODULE(_native, m) {
             return self.engine->close(drain_ns);
           },
           nb::arg("drain_ns"))
-      .def_prop_ro("state",
-                   [](EngineHandle& self) { return state_name(self.engine->state()); })
+      .def_prop_ro("state", [](EngineHandle& self) { return state_name(self.engine->state()); })
       .def_prop_ro("forked", [](EngineHandle& self) { return self.engine->forked(); })
       .def("record_evictions",
            [](EngineHandle& self, bool on) { self.engine->pool->record_evictions(on); })

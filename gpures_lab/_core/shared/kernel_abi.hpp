@@ -1,5 +1,6 @@
 // What Compute calls: one C signature for every kernel on the host driver, whoever compiled it
-// (the native library, Numba, the C++ front end). The CUDA dispatch will call the same shape.
+// (the native library, Numba, the C++ front end). On a device the same arguments come in one
+// struct, `Arguments`, and every thread of the block makes the call (device/kernel.hpp).
 //
 // A kernel covers the half-open range [begin, end) of the *first* index of its space and the whole
 // range of the others; the serve loop calls it in slices so that `stop` is noticed and `beat` moves
@@ -10,13 +11,16 @@
 
 namespace gpures {
 
-inline constexpr int kMaxIndices = 3;   // i, j, k
-inline constexpr int kMaxArrays = 64;   // distinct arrays of one compiled kernel
+inline constexpr int kMaxIndices = 3;  // i, j, k
+inline constexpr int kMaxArrays = 64;  // distinct arrays of one compiled kernel
 inline constexpr int kMaxParamWords = 64;
 inline constexpr int kFaultWords = 8;
+// What a device's dispatch returns for an id that its image does not hold, in place of a signal.
+inline constexpr int kNotInImage = -1;
 
 // `data`, `sizes`: one entry an array, in the compiled order (equal handles appear once).
-// `shapes`: the arrays' shapes one after the other, C order, ndim entries each (ndim is compiled in;
+// `shapes`: the arrays' shapes one after the other, C order, ndim entries each (ndim is compiled
+// in;
 //           a 0-d or 1-d array has one entry, its size).
 // `params`: 8-byte words in declared order. Python float: the double's bits. Python int, bool:
 //           int64. Python complex: two doubles (two words). NumPy scalar: its own bytes, low
@@ -28,5 +32,15 @@ inline constexpr int kFaultWords = 8;
 extern "C" typedef void (*gpures_kernel)(void* const* data, const i64* sizes, const i64* shapes,
                                          const u64* params, const i64* space, i64 begin, i64 end,
                                          i64* fault);
+
+// The same, together: in a CallFrame, bound in a program, or in a plain launch's parameters.
+struct Arguments {
+  void** data;
+  i64* sizes;
+  i64* shapes;
+  u64* params;
+  i64* space;
+  i64* fault;
+};
 
 }  // namespace gpures

@@ -131,7 +131,7 @@ struct BoundStep {  // worker-written: handles looked up, checked
   u64 kernel;       // Compute: a KernelEntry*
   u64 words;        // Compute: data, sizes, shapes, params, space. Write: where it goes
   u64 shapes;       // Compute: how many shape words. Write: bytes
-  u64 reserved;
+  u64 detail;       // Compute: one slice does. Write: bytes of a repeated element, 0 = none
 };
 static_assert(sizeof(BoundStep) == 32);
 
@@ -186,12 +186,13 @@ struct KernelArray {
   u8 writes;
 };
 struct KernelEntry {  // immutable once its id is in a message
-  u64 code;           // host driver: a gpures_kernel; CUDA: unused, the image dispatches by id
+  u64 code;           // host driver: a gpures_kernel; CUDA: unused, the image dispatches by `id`
   u8 arrays;
   u8 param_words;
   u8 indices;
   u8 flags;
   u32 shape_words;
+  u32 id;             // its own place in the table: what a device image's dispatch switches on
   KernelArray array[64];
 };
 

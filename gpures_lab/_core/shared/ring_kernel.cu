@@ -1,6 +1,12 @@
 // The ring kernel: the same serve loop as the host worker, one block a ring.
 // Compiled by NVRTC; needs no header but its own.
+#include "device/block.hpp"
 #include "serve.hpp"
+
+// Generated for each image (gpures_lab/kernels/cuda/dispatch.py): a switch over kernel ids.
+extern "C" __device__ int gpures_dispatch(gpures::u32 kernel, gpures::Arguments arguments,
+                                          gpures::i64 begin, gpures::i64 end,
+                                          gpures::DeviceBlock block);
 
 namespace gpures {
 
@@ -9,6 +15,7 @@ struct DeviceEnv {
 
   Batch* batch_memory;
   CallFrame* frame_memory;
+  u8* scratch;
   u64 beats;
 
   __device__ bool leader() const { return threadIdx.x == 0; }
@@ -29,8 +36,10 @@ struct DeviceEnv {
                        u64 quiet_since) {
     check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
   }
-  // Generated per image: a switch over kernel ids.
-  __device__ int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end);
+  __device__ int call(const KernelEntry& kernel, const Arguments& arguments, i64 begin, i64 end) {
+    return gpures_dispatch(kernel.id, arguments, begin, end,
+                           DeviceBlock(threadIdx.x, blockDim.x, scratch));
+  }
   // Between the steps of a program: three loads across the bus, so only now and then.
   __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
     if (step % 64 != 0) return;
@@ -41,23 +50,15 @@ struct DeviceEnv {
 
 }  // namespace gpures
 
-#ifndef GPURES_DISPATCH
-#define GPURES_DISPATCH return 0;
-#endif
-
-__device__ int gpures::DeviceEnv::call(const KernelEntry& kernel, const Arguments& frame,
-                                       i64 begin, i64 end) {
-  GPURES_DISPATCH
-}
-
 extern "C" __global__ void __launch_bounds__(256, 2)
     gpures_ring_kernel(gpures::EngineView engine, gpures::RingView* rings, gpures::u64 epoch,
                        gpures::u64 expected_out) {
   using namespace gpures;
   __shared__ Batch batch;
   __shared__ CallFrame frame;
+  __shared__ alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
   RingView ring = rings[blockIdx.x];
-  DeviceEnv env{&batch, &frame, 0};
+  DeviceEnv env{&batch, &frame, scratch, 0};
   serve(env, engine, ring, epoch);
   if (env.leader()) count_out<DeviceWords>(engine, expected_out, epoch);
 }

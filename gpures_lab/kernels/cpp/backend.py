@@ -21,7 +21,7 @@ from gpures_lab.kernels.typed.kernel import compiled_arrays
 if TYPE_CHECKING:
     from gpures_lab.kernels.definition import Kernel
 
-__all__ = ["build", "load", "versions"]
+__all__ = ["build", "check_dtypes", "load", "versions"]
 
 _KIND_DTYPES = {"int": "int64", "float": "float64", "complex": "complex128", "bool": "bool"}
 
@@ -44,7 +44,7 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
     """
     body = kernel.definition
     assert isinstance(body, CppBody)
-    _check_dtypes(kernel, body, names, signature)
+    check_dtypes(kernel, body, names, signature)
     if signature.checked:
         check_pointer_use(body.source, body.array_names)
     text = write_source(body, names, signature)
@@ -54,9 +54,10 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
     return Artifact(".so", library, meta)
 
 
-def _check_dtypes(
+def check_dtypes(
     kernel: Kernel, body: CppBody, names: tuple[str, ...], signature: Signature
 ) -> None:
+    """Refuse a call whose dtypes are not the declared ones."""
     declared = {parameter.name: parameter for parameter in body.parameters}
     for name, spec in zip(names, signature.arrays, strict=True):
         wanted = declared[name]

@@ -10,7 +10,7 @@ from gpures_lab.errors import CompileError
 from gpures_lab.kernels.cpp.tokens import Token, tokenize
 from gpures_lab.kernels.source import Source
 
-__all__ = ["check_pointer_use", "only_subscripts_by_index"]
+__all__ = ["check_pointer_use", "only_subscripts_by_index", "written_first"]
 
 _TYPE_WORDS = frozenset(
     {"auto", "bool", "char", "const", "double", "float", "int", "long", "short", "signed"}
@@ -120,6 +120,31 @@ def only_subscripts_by_index(source: Source, arrays: frozenset[str]) -> bool:
         elif token.text == "i" and _may_declare(tokens, position):
             return False
     return used == arrays
+
+
+def written_first(source: Source, arrays: frozenset[str]) -> frozenset[str]:
+    """Of a map's arrays those whose old element is never needed.
+
+    Their first use is a statement of the body itself, under no condition, that begins
+    ``x[i] =``, and nothing before it can end the body.
+    """
+    texts = [token.text for token in tokenize(source.text)]
+    found: set[str] = set()
+    seen: set[str] = set()
+    depth = 0
+    for position, text in enumerate(texts):
+        if text in ("return", "goto", "throw"):
+            break
+        depth += (text in _OPEN) - (text in _CLOSE)
+        if text not in arrays or text in seen:
+            continue
+        seen.add(text)
+        starts = position == 0 or texts[position - 1] in (";", "}")
+        end = next((k for k in range(position, len(texts)) if texts[k] == ";"), len(texts))
+        alone = text not in texts[position + 5 : end]
+        if depth == 0 and starts and texts[position + 4 : position + 5] == ["="] and alone:
+            found.add(text)
+    return frozenset(found)
 
 
 def _may_declare(tokens: list[Token], position: int) -> bool:

@@ -6,7 +6,7 @@ from gpures_lab.kernels.cpp.declaration import CppBody, CppParameter
 from gpures_lab.kernels.signature import Signature
 from gpures_lab.kernels.typed.kernel import compiled_arrays, param_words
 
-__all__ = ["BODY_FILE", "write_source"]
+__all__ = ["BODY_FILE", "body_function", "body_locals", "uses_complex", "write_source"]
 
 BODY_FILE = "gpures_body"
 
@@ -107,15 +107,10 @@ def write_source(body: CppBody, names: tuple[str, ...], signature: Signature) ->
     slot_of = dict(zip(names, slots, strict=True))
     indices = ["i", "j", "k"][: body.indices]
 
-    declared = [f"const int64_t {index}" for index in indices] + ["const int64_t n"]
-    declared += [_declaration(parameter, views) for parameter in body.parameters]
-    kinds = {param.kind for param in signature.params}
-    needs_complex = "complex" in body.source.text + "".join(p.spelled for p in body.parameters)
-    needs_complex |= any(kind.startswith("complex") for kind in kinds)
-    lines = [_HEAD, _COMPLEX if needs_complex else "", _VIEW if views else "", _PARAM]
-    lines.append("static inline __attribute__((always_inline)) void gpures_body(")
-    lines.append(f"    {', '.join(declared)}) {{\n" + f'#line 1 "{BODY_FILE}"\n')
-    lines.append(body.source.text.rstrip("\n") + '\n}\n#line 1 "gpures_kernel"\n')
+    complex_part = _COMPLEX if uses_complex(body, signature) else ""
+    lines = [_HEAD, complex_part, _VIEW if views else "", _PARAM]
+    lines.append("static inline __attribute__((always_inline)) ")
+    lines += body_function(body, "View" if views else None)
 
     pointers = [
         f"{by_name[names[position]].spelled}* __restrict gpures_p{slot}"
@@ -138,7 +133,7 @@ def write_source(body: CppBody, names: tuple[str, ...], signature: Signature) ->
         )
         + ") {\n"
     )
-    lines += _locals(body, signature, slot_of, positions, views)
+    lines += body_locals(body, signature, slot_of, views=views)
     lines += _loops(indices)
     arguments = ["gpures_count", *(f"gpures_a_{name}" for name in body.names)]
     lines.append(f"    gpures_body({', '.join([*indices, *arguments])});\n}}\n")
@@ -146,23 +141,45 @@ def write_source(body: CppBody, names: tuple[str, ...], signature: Signature) ->
     return "".join(lines)
 
 
-def _declaration(parameter: CppParameter, views: bool) -> str:
+def uses_complex(body: CppBody, signature: Signature) -> bool:
+    """Whether the file needs a complex type."""
+    spelled = body.source.text + "".join(parameter.spelled for parameter in body.parameters)
+    kinds = {param.kind for param in signature.params}
+    return "complex" in spelled or any(kind.startswith("complex") for kind in kinds)
+
+
+def body_function(body: CppBody, array: str | None) -> list[str]:
+    """``void gpures_body(...)`` around the user's statements.
+
+    ``array`` is the class template that arrays come as, None for plain pointers.
+    """
+    declared = [f"const int64_t {index}" for index in ["i", "j", "k"][: body.indices]]
+    declared += ["const int64_t n", *(_declaration(each, array) for each in body.parameters)]
+    return [
+        f"void gpures_body(    {', '.join(declared)}) {{\n" + f'#line 1 "{BODY_FILE}"\n',
+        body.source.text.rstrip("\n") + '\n}\n#line 1 "gpures_kernel"\n',
+    ]
+
+
+def _declaration(parameter: CppParameter, array: str | None) -> str:
     if not parameter.is_array:
         return f"{parameter.spelled} {parameter.name}"
     const = "const " if parameter.is_input else ""
-    if views:
-        return f"const View<{const}{parameter.spelled}>& {parameter.name}"
+    if array is not None:
+        return f"const {array}<{const}{parameter.spelled}>& {parameter.name}"
     return f"{const}{parameter.spelled}* const {parameter.name}"
 
 
-def _locals(
+def body_locals(
     body: CppBody,
     signature: Signature,
     slot_of: dict[str, int],
-    positions: tuple[int, ...],
+    *,
     views: bool,
+    arrays: bool = True,
 ) -> list[str]:
-    """What the body's parameters are bound to, once a call."""
+    """What the body's parameters are bound to, once a call: params, and ``arrays`` if wanted."""
+    positions, _ = compiled_arrays(signature)
     first, starts = 0, []
     for position in positions:
         starts.append(first)
@@ -179,6 +196,8 @@ def _locals(
             source = _KINDS.get(kind, "int64_t" if kind == "int64" else f"{kind}_t")
             target = f"gpures_param<{source}, {spelled}>(params + {word})"
             lines.append(f"  const {spelled} gpures_a_{name} = {target};\n")
+            continue
+        if not arrays:
             continue
         slot = slot_of[name]
         const = "const " if parameter.is_input else ""

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from gpures_lab.kernels.host.machine import NUMBA_TYPES
+from gpures_lab.kernels.host.machine import NUMBA_TYPES, is_device
 
 __all__ = ["conversions"]
 
@@ -29,14 +29,28 @@ def _float_to_int(builder: Any, value: Any, target: Any) -> Any:
     """Through the register width that NumPy's C code uses, so that wrapped values agree."""
     width = target.bitwidth
     word = ir.IntType(64 if width == 64 or (width == 32 and not target.signed) else 32)
-    whole = builder.fptosi(value, word)
+    whole = _truncate(builder, value, word)
     if width == 64 and not target.signed:
         limit = ir.Constant(value.type, _TWO_TO_63)
         big = builder.fcmp_ordered(">=", value, limit)
-        high = builder.fptosi(builder.fsub(value, limit), word)
+        high = _truncate(builder, builder.fsub(value, limit), word)
         high = builder.xor(high, ir.Constant(word, -(2**63)))
         return builder.select(big, high, whole)
     return whole if width == word.width else builder.trunc(whole, ir.IntType(width))
+
+
+def _truncate(builder: Any, value: Any, word: Any) -> Any:
+    """A float that does not fit gives the most negative number, as x86-64 does by itself."""
+    whole = builder.fptosi(value, word)
+    if not is_device(builder):
+        return whole
+    limit = float(2 ** (word.width - 1))
+    below = builder.fcmp_ordered("<", value, ir.Constant(value.type, limit))
+    wide = word.width == 32 and value.type == ir.DoubleType()
+    above = builder.fcmp_ordered(
+        ">" if wide else ">=", value, ir.Constant(value.type, -limit - wide)
+    )
+    return builder.select(builder.and_(below, above), whole, ir.Constant(word, -int(limit)))
 
 
 def _to_int(builder: Any, kind: Any, value: Any, target: Any) -> Any:

@@ -10,7 +10,7 @@ from gpures_lab.kernels.host.text import BodyText, array_names
 from gpures_lab.kernels.typed.kernel import TypedKernel
 from gpures_lab.kernels.typed.tree import TypedFunction
 
-__all__ = ["Emitted", "emit"]
+__all__ = ["Emitted", "body_text", "called_functions", "emit", "function_text", "prologue"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,13 @@ class Emitted:
 def emit(kernel: TypedKernel) -> Emitted:
     """Write ``kernel`` out."""
     constants: dict[str, Any] = {}
-    functions: list[TypedFunction] = []
-    _collect(kernel.body, functions)
+    functions = called_functions(kernel.body)
     unguarded = kernel.is_map or not kernel.checked
     lines: list[str] = []
     for function in functions:
-        lines += _function(function, kernel, constants, guarded=not unguarded)
+        lines += function_text(function, kernel, constants, guarded=not unguarded)
     lines += ["def kernel(data, sizes, shapes, params, space, begin, end, fault):"]
-    lines += ["    " + line for line in _prologue(kernel, constants)]
+    lines += ["    " + line for line in prologue(kernel, constants)]
     if unguarded:
         lines += _nest(kernel, constants, None)
     else:
@@ -53,24 +52,28 @@ def emit(kernel: TypedKernel) -> Emitted:
     return Emitted("\n".join(lines) + "\n", tuple(f.name for f in functions), constants)
 
 
-def _collect(function: TypedFunction, found: list[TypedFunction]) -> None:
-    """Callees before callers."""
-    for callee in function.calls:
-        _collect(callee, found)
-        if callee not in found:
-            found.append(callee)
+def called_functions(body: TypedFunction) -> list[TypedFunction]:
+    """Everything that ``body`` calls, callees before callers."""
+    found: list[TypedFunction] = []
+    for callee in body.calls:
+        for each in (*called_functions(callee), callee):
+            if each not in found:
+                found.append(each)
+    return found
 
 
-def _function(
+def function_text(
     function: TypedFunction, kernel: TypedKernel, constants: dict[str, Any], *, guarded: bool
 ) -> list[str]:
+    """Lines of one called function."""
     text = BodyText(function, kernel.arrays, constants, frozenset() if guarded else None)
     parameters = [text.local(f"={name}") for name, _ in function.parameters]
     listed = [*parameters, *array_names(function.slots, kernel.arrays), "fault"]
     return [f"def {function.name}({', '.join(listed)}):", *text.write()]
 
 
-def _prologue(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
+def prologue(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
+    """Lines that read the call's arguments, once for all indices."""
     lines: list[str] = []
     first = 0
     for slot, spec in enumerate(kernel.arrays):
@@ -95,9 +98,10 @@ def _prologue(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _body(
+def body_text(
     kernel: TypedKernel, constants: dict[str, Any], proven: frozenset[int] | None, depth: int
 ) -> list[str]:
+    """Lines of the body inside the loops; ``proven`` as in `BodyText`."""
     text = BodyText(
         kernel.body, kernel.arrays, constants, proven, next_index="continue", depth=depth
     )
@@ -113,7 +117,7 @@ def _nest(
         "    " * (depth + axis) + f"for i{axis} in range(first{axis}, last{axis}):"
         for axis in range(kernel.indices)
     ]
-    return lines + _body(kernel, constants, proven, depth + kernel.indices)
+    return lines + body_text(kernel, constants, proven, depth + kernel.indices)
 
 
 def _split_nest(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
@@ -151,10 +155,10 @@ def _split_nest(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
     lines.append(f"{pad}    if piece == 1:")
     lines.append(f"{pad}        for i{inner} in range(left_edge, right_edge):")
     depth = kernel.indices + 4
-    lines += _body(kernel, constants, inside.proven, depth)
+    lines += body_text(kernel, constants, inside.proven, depth)
     lines.append(f"{pad}    else:")
     lines.append(f"{pad}        start = first{inner} if piece == 0 else right_edge")
     lines.append(f"{pad}        stop = left_edge if piece == 0 else last{inner}")
     lines.append(f"{pad}        for i{inner} in range(start, stop):")
-    lines += _body(kernel, constants, frozenset(), depth)
+    lines += body_text(kernel, constants, frozenset(), depth)
     return lines

@@ -15,7 +15,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-__all__ = ["NUMBA_TYPES", "operations"]
+__all__ = ["NUMBA_TYPES", "is_device", "operations"]
 
 Build = Callable[[Any, Any, list[Any]], Any]
 
@@ -34,6 +34,11 @@ NUMBA_TYPES: dict[str, Any] = {
     "complex64": types.complex64,
     "complex128": types.complex128,
 }
+
+
+def is_device(builder: Any) -> bool:
+    """Whether the code under way is for a GPU."""
+    return "nvptx" in builder.module.triple
 
 
 def _zero(value: Any) -> Any:
@@ -57,6 +62,16 @@ def _call(builder: Any, name: str, args: list[Any]) -> Any:
     kind = args[0].type
     declared = ir.FunctionType(kind, [kind] * len(args))
     return builder.call(builder.module.declare_intrinsic(name, [kind], declared), args)
+
+
+def _frem(builder: Any, top: Any, bottom: Any) -> Any:
+    """The exact remainder; LLVM's own for GPUs is ``x - trunc(x / y) * y``, which is not."""
+    if not is_device(builder):
+        return builder.frem(top, bottom)
+    name = "__nv_fmodf" if top.type == ir.FloatType() else "__nv_fmod"
+    declared = ir.FunctionType(top.type, [top.type] * 2)
+    found = builder.module.globals.get(name) or ir.Function(builder.module, declared, name)
+    return builder.call(found, [top, bottom])
 
 
 # Arithmetic ------------------------------------------------------------------------------------
@@ -175,7 +190,7 @@ def _remainder(builder: Any, kind: Any, args: list[Any]) -> Any:
 
 def _fmod(builder: Any, kind: Any, args: list[Any]) -> Any:
     if _is_float(kind):
-        return builder.frem(*args)
+        return _frem(builder, *args)
     _, remainder, by_zero, by_minus_one = _divide_parts(builder, kind, args)
     return builder.select(builder.or_(by_zero, by_minus_one), _zero(remainder), remainder)
 
@@ -184,7 +199,7 @@ def _float_divmod(builder: Any, args: list[Any]) -> tuple[Any, Any]:
     """NumPy's ``npy_divmod``, step by step, without its branches."""
     top, bottom = args
     zero, one = _constant(top, 0.0), _constant(top, 1.0)
-    raw = builder.frem(top, bottom)
+    raw = _frem(builder, top, bottom)
     by_zero = builder.fcmp_ordered("==", bottom, zero)
     whole = builder.fdiv(builder.fsub(top, raw), bottom)
     has_rest = builder.fcmp_unordered("!=", raw, zero)

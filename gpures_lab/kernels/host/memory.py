@@ -11,7 +11,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from gpures_lab.kernels.host.conversion import make_complex
-from gpures_lab.kernels.host.machine import NUMBA_TYPES
+from gpures_lab.kernels.host.machine import NUMBA_TYPES, is_device
 
 __all__ = ["arguments", "array_access"]
 
@@ -170,6 +170,18 @@ def _param(dtype: str) -> Any:
     return intrinsic(op)
 
 
+def _claim(builder: Any, words: Any) -> Any:
+    """Whether this is the first access outside; on a device the block's threads ask at once."""
+    zero = ir.Constant(_WORD, 0)
+    at = _pointer(builder, words, zero, _WORD)
+    fresh = builder.load(at)
+    if is_device(builder):
+        fresh = builder.extract_value(
+            builder.cmpxchg(at, zero, ir.Constant(_WORD, 1), "monotonic"), 0
+        )
+    return builder.icmp_unsigned("==", fresh, zero)
+
+
 def _step(_typing, _fault, _slot, _axis, _before, _index, _extent):  # type: ignore[no-untyped-def]
     """One more subscript: ``before * extent + index``, or -1 once any subscript was outside.
 
@@ -183,13 +195,11 @@ def _step(_typing, _fault, _slot, _axis, _before, _index, _extent):  # type: ign
         # Unsigned, so that a negative index is outside too.
         inside = builder.icmp_unsigned("<", index, extent)
         failed = builder.and_(sound, builder.not_(inside))
-        with builder.if_then(failed, likely=False):
-            fresh = builder.load(_pointer(builder, words, zero, _WORD))
-            with builder.if_then(builder.icmp_unsigned("==", fresh, zero)):
-                report = (ir.Constant(_WORD, 1), slot, axis, index, extent)
-                for position, value in enumerate(report):
-                    at = _pointer(builder, words, ir.Constant(_WORD, position), _WORD)
-                    builder.store(value, at)
+        with builder.if_then(failed, likely=False), builder.if_then(_claim(builder, words)):
+            report = (ir.Constant(_WORD, 1), slot, axis, index, extent)
+            for position, value in enumerate(report):
+                at = _pointer(builder, words, ir.Constant(_WORD, position), _WORD)
+                builder.store(value, at)
         offset = builder.add(builder.mul(before, extent), index)
         return builder.select(builder.and_(sound, inside), offset, ir.Constant(_WORD, -1))
 

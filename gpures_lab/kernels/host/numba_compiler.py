@@ -19,7 +19,7 @@ from gpures_lab.kernels.host.memory import arguments, array_access
 from gpures_lab.kernels.host.objects import ObjectCode
 from gpures_lab.kernels.signature import ArraySpec
 
-__all__ = ["compile_object"]
+__all__ = ["compile_object", "integer_power"]
 
 _SIGNATURE = types.void(*(types.voidptr,) * 5, types.int64, types.int64, types.voidptr)
 # numpy: a division by zero gives inf, nan or 0 and never leaves the loop.
@@ -27,7 +27,7 @@ _OPTIONS = {"nopython": True, "error_model": "numpy", "fastmath": False}
 _shared: dict[str, Any] = {}
 
 
-def _integer_power(base: Any, exponent: Any) -> Any:
+def integer_power(base: Any, exponent: Any) -> Any:
     """By squaring, wrapping; a negative exponent truncates to 0, or to 1 and -1 as it should."""
     if exponent < 0:
         if base == 1:
@@ -49,7 +49,7 @@ def _shared_names() -> dict[str, Any]:
         _shared.update(operations())
         _shared.update(conversions())
         _shared.update(arguments())
-        _shared["power"] = numba.njit(error_model="numpy")(_integer_power)
+        _shared["power"] = numba.njit(error_model="numpy")(integer_power)
         _shared.update(np=np, math=math)
     return _shared
 

@@ -124,7 +124,7 @@ inline u64* page_word(u32 ring, u64 position) {
 }
 
 // A user kernel without arrays: what matters is that it runs in slices.
-inline KernelEntry sliced_kernel = {0, 0, 0, 1, kKernelUser, 0, {}};
+inline KernelEntry sliced_kernel = {0, 0, 0, 1, kKernelUser, 0, 0, {}};
 inline KernelEntry* const kernels[] = {&sliced_kernel};
 
 inline EngineView engine_view() {

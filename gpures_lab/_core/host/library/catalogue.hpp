@@ -37,6 +37,7 @@ struct Entry {
   u8 elements_rule[kMaxBindings];  // Needs of each binding position
   u8 ndims[kMaxBindings];          // dimensions each array must have, 0 = any
   const char* formula;             // "z = x + y": names the arrays in binding order, for people
+  const char* code;                // a text that ends in "Kernel = <the C++ type that runs>]"
 };
 
 // Instruction sets that the library is built for; off x86-64 all of them mean kBaseline.

@@ -8,13 +8,6 @@ constexpr const char* kFillParams[] = {"value"};
 constexpr Operation kFill{.name = "kernels/Fill", .formula = "z = value", .params = kFillParams};
 constexpr Operation kCopy{.name = "kernels/Copy", .formula = "z = x"};
 
-struct Same {
-  template <class To>
-  static GPURES_OP To apply(To x) {
-    return x;
-  }
-};
-
 }  // namespace
 
 void append_movement(Table& table) {

@@ -52,6 +52,12 @@ gpures_kernel entry_point([[maybe_unused]] Isa isa) {
   return enter_baseline<Kernel>;
 }
 
+// Names the type for whoever compiles the same row for a device; valid C++ on every compiler.
+template <class Kernel>
+const char* kernel_type_text() {
+  return __PRETTY_FUNCTION__;
+}
+
 // Which binding positions hold equal handles: kSame[p] is the first position that holds p's.
 template <int... Same>
 struct Pattern {
@@ -210,6 +216,7 @@ class Table {
     row.aliases = operation.aliases.data();
     row.alias_count = static_cast<int>(operation.aliases.size());
     row.fn = entry_point<Kernel>(isa_);
+    row.code = kernel_type_text<Kernel>();
     row.arrays = static_cast<u8>(dtypes.size());
     row.inputs = static_cast<u8>(inputs);
     row.params = static_cast<u8>(operation.params.size());

@@ -38,10 +38,21 @@ GPURES_OP T load_param(const u64* params, int word) {
   return value;
 }
 
-// Reports the first access that was skipped; later ones leave it as it is.
-GPURES_OP void report_fault(i64* fault, i64 array, i64 axis, i64 index, i64 extent) {
-  if (fault[0] != 0) return;
+// Whether this thread is the first to report: the words after fault[0] have one writer.
+GPURES_OP bool claim_fault(i64* fault) {
+#if GPURES_DEVICE_COMPILE
+  return fault[0] == 0 && atomicCAS(reinterpret_cast<u64*>(fault), u64{0}, u64{1}) == 0;
+#else
+  if (fault[0] != 0) return false;
   fault[0] = 1;
+  return true;
+#endif
+}
+
+// Reports the first access that was skipped (of several threads, any one's); later ones leave it
+// as it is.
+GPURES_OP void report_fault(i64* fault, i64 array, i64 axis, i64 index, i64 extent) {
+  if (!claim_fault(fault)) return;
   fault[1] = array;
   fault[2] = axis;
   fault[3] = index;

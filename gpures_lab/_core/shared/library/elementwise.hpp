@@ -61,6 +61,13 @@ struct SaxpyIndex {
   GPURES_OP void operator()(i64 i) const { z[i] = add(multiply(a, x[i]), y[i]); }
 };
 
+struct Same {
+  template <class To>
+  static GPURES_OP To apply(To x) {
+    return x;
+  }
+};
+
 // A kernel that visits the slice's indices in any order. `Lanes`: a complex array as twice as many
 // reals, where the operation treats both parts alike.
 template <class Index, int Lanes = 1>

@@ -28,11 +28,14 @@ struct Bins {
 
 template <class T, int X, int Z>
 struct Histogram {
+  static GPURES_OP Bins bins(const Call& call) {
+    return {load_param<double>(call.params, 0), load_param<double>(call.params, 1), call.sizes[Z]};
+  }
+
   static GPURES_OP void run(const Call& call) {
     const T* const x = array<T>(call, X);
     i64* const z = array<i64>(call, Z);
-    const Bins bins{load_param<double>(call.params, 0), load_param<double>(call.params, 1),
-                    call.sizes[Z]};
+    const Bins bins = Histogram::bins(call);
     if (call.begin == 0) {
       for (i64 k = 0; k < bins.count; ++k) z[k] = 0;
     }

@@ -21,25 +21,30 @@ struct LoadDouble {
 template <class T, int X, int Z>
 struct Mean {
   static constexpr i64 kBuffer = 8192;
+  using Out = MeanOf<T>;
+
+  static GPURES_OP Out divided(Out total, i64 n) {
+    const double count = static_cast<double>(n);
+    if constexpr (kIsComplex<T>) {
+      return convert<T>(divide(convert<c128>(total), c128{count, 0}));
+    } else {
+      return static_cast<Out>(static_cast<double>(total) / count);
+    }
+  }
 
   static GPURES_OP void run(const Call& call) {
-    using Out = MeanOf<T>;
     const T* const x = array<T>(call, X);
     const i64 n = call.end;
     Out* const z = array<Out>(call, Z);
-    if constexpr (kIsComplex<T>) {
-      const c128 total = convert<c128>(sum_terms<T>(LoadOne<T>{x}, n));
-      z[0] = convert<T>(divide(total, c128{static_cast<double>(n), 0}));
-    } else if constexpr (kIsReal<T>) {
-      const double total = static_cast<double>(sum_terms<T>(LoadOne<T>{x}, n));
-      z[0] = static_cast<T>(total / static_cast<double>(n));
+    if constexpr (kIsReal<Real<T>>) {
+      z[0] = divided(sum_terms<T>(LoadOne<T>{x}, n), n);
     } else {
       double total = 0;
       for (i64 first = 0; first < n; first += kBuffer) {
         const i64 size = n - first < kBuffer ? n - first : kBuffer;
         total += Pairwise<double>::sum(LoadDouble<T>{x + first}, size);
       }
-      z[0] = total / static_cast<double>(n);
+      z[0] = divided(total, n);
     }
   }
 };

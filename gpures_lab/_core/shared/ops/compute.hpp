@@ -9,16 +9,6 @@
 
 namespace gpures {
 
-// One call's arguments, as the kernel ABI wants them: in the CallFrame, or bound in a program.
-struct Arguments {
-  void** data;
-  i64* sizes;
-  i64* shapes;
-  u64* params;
-  i64* space;
-  i64* fault;
-};
-
 // Room for one call's arguments. In the block's shared memory on the device.
 struct CallFrame {
   void* data[kMaxArrays];
@@ -131,34 +121,49 @@ struct Compute {
     return true;
   }
 
+  // Outer indices of one slice: between two of them the worker looks at `stop`. [R6]
+  GPURES_HD static i64 slice(const KernelEntry& kernel, const i64* space) {
+    if (kernel.flags & kKernelWhole) return space[0];
+    i64 inner = 1;
+    for (u32 d = 1; d < kernel.indices; ++d) inner *= space[d];
+    const bool loops = (kernel.flags & kKernelUser) && !(kernel.flags & kKernelStraight);
+    const i64 step = loops ? i64(kSliceIndices) : kStraightSlice;
+    if (inner <= 1) return step;
+    return step / inner > 0 ? step / inner : 1;
+  }
+
   template <class Env>
   GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
                                const KernelEntry& kernel, const Arguments& frame, u8* page) {
     const i64 outer = frame.space[0];
-    i64 inner = 1;
-    for (u32 d = 1; d < kernel.indices; ++d) inner *= frame.space[d];
-    i64 step = outer;
-    if (!(kernel.flags & kKernelWhole)) {
-      const bool loops = (kernel.flags & kKernelUser) && !(kernel.flags & kKernelStraight);
-      step = loops ? i64(kSliceIndices) : kStraightSlice;
-      if (inner > 1) step = step / inner > 0 ? step / inner : 1;
-    }
+    const i64 step = slice(kernel, frame.space);
     i64 begin = 0;
-    do {  // once even for an empty space: a reduction starts at its init
-      const i64 end = outer - begin > step ? begin + step : outer;
-      const int signal = env.call(kernel, frame, begin, end);
-      if (signal != 0) return {Status::kKernelFault, 0, u64(signal)};
-      begin = end;
-      if (begin < outer) {
-        env.beat(ring);
-        // One thread asks, so that the block ends together or goes on together.
-        if (env.leader()) env.frame().stop = must_stop<typename Env::Words>(engine, ring);
-        env.sync();
-        const bool stop = env.frame().stop != 0;
-        env.sync();
-        if (stop) return {Status::kCancelled};
-      }
-    } while (begin < outer);
+    while (outer - begin > step) {
+      const int signal = env.call(kernel, frame, begin, begin + step);
+      if (signal != 0) return failed(signal);
+      begin += step;
+      env.beat(ring);
+      // One thread asks, so that the block ends together or goes on together.
+      if (env.leader()) env.frame().stop = must_stop<typename Env::Words>(engine, ring);
+      env.sync();
+      const bool stop = env.frame().stop != 0;
+      env.sync();
+      if (stop) return {Status::kCancelled};
+    }
+    return call_last(env, kernel, frame, begin, page);
+  }
+
+  GPURES_HD static Answer failed(int signal) {
+    if (signal == kNotInImage) return {Status::kUnknownKernel};
+    return {Status::kKernelFault, 0, u64(signal)};
+  }
+
+  // The last slice, once even for an empty space: a reduction starts at its init.
+  template <class Env>
+  GPURES_HD static Answer call_last(Env& env, const KernelEntry& kernel, const Arguments& frame,
+                                    i64 begin, u8* page) {
+    const int signal = env.call(kernel, frame, begin, frame.space[0]);
+    if (signal != 0) return failed(signal);
     env.sync();  // every thread's faults are in
     if (frame.fault[0] != 0) {
       if (env.leader()) {

@@ -225,8 +225,11 @@ struct RunProgram {
     if (needed > parts.header->bound_words - used) return Status::kBadMessage;
     bound = {reinterpret_cast<u64>(kernel), reinterpret_cast<u64>(parts.words + used), shapes, 0};
     used += needed;
-    return Compute::bind(engine, *kernel, message, words, step.grain,
-                         arguments_of(bound, nullptr));
+    const Arguments arguments = arguments_of(bound, nullptr);
+    const Status status = Compute::bind(engine, *kernel, message, words, step.grain, arguments);
+    if (status != Status::kOk) return status;
+    bound.detail = arguments.space[0] <= Compute::slice(*kernel, arguments.space);
+    return Status::kOk;
   }
 
   GPURES_HD static Arguments arguments_of(const BoundStep& bound, i64* fault) {
@@ -247,14 +250,15 @@ struct RunProgram {
     const BoundStep& bound = parts.bound[step];
     if (opcode == Opcode::kCompute) {
       const auto& kernel = *reinterpret_cast<const KernelEntry*>(bound.kernel);
-      return Compute::call(env, engine, ring, kernel, arguments_of(bound, env.frame().fault),
-                           page);
+      const Arguments arguments = arguments_of(bound, env.frame().fault);
+      if (bound.detail) return Compute::call_last(env, kernel, arguments, 0, page);
+      return Compute::call(env, engine, ring, kernel, arguments, page);
     }
     if (opcode == Opcode::kWrite) {
       u8* const to = reinterpret_cast<u8*>(bound.words);
       const u8* const from = reinterpret_cast<const u8*>(bound.kernel);
-      if (bound.reserved != 0) {
-        repeat_bytes(env, to, from, bound.reserved, bound.shapes);
+      if (bound.detail != 0) {
+        repeat_bytes(env, to, from, bound.detail, bound.shapes);
       } else {
         copy_bytes(env, to, from, bound.shapes);
       }

@@ -1,0 +1,42 @@
+// The CUDA driver's functions that this module calls, found at run time: nothing links to CUDA, and
+// a machine without a driver gets a sentence. The declarations are ours; the ABI is the driver's.
+#pragma once
+
+#include <string>
+
+#include "shared/base.hpp"
+
+namespace gpures::cuda {
+
+using Result = int;  // CUresult
+inline constexpr Result kSuccess = 0;
+inline constexpr Result kNotReady = 600;  // CUDA_ERROR_NOT_READY: the work is still running
+using Context = void*;
+using Stream = void*;
+using Event = void*;
+using Function = void*;
+inline constexpr int kCaptureRelaxed = 2;  // CU_STREAM_CAPTURE_MODE_RELAXED
+
+struct Api {
+  Result (*launch_kernel)(Function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                          unsigned block_x, unsigned block_y, unsigned block_z,
+                          unsigned shared_bytes, Stream, void** parameters, void** extra);
+  Result (*stream_query)(Stream);
+  Result (*stream_wait_event)(Stream, Event, unsigned flags);
+  Result (*event_create)(Event*, unsigned flags);
+  Result (*event_record)(Event, Stream);
+  Result (*event_query)(Event);
+  Result (*memcpy_async)(u64 to, u64 from, size_t bytes, Stream);
+  Result (*memset_async)(u64 to, unsigned char value, size_t bytes, Stream);
+  Result (*context_get)(Context*);
+  Result (*context_set)(Context);
+  Result (*exchange_capture_mode)(int* mode);
+  Result (*error_name)(Result, const char** name);
+
+  // Null: `why` says what is missing. The library stays loaded for the life of the process.
+  static const Api* load(const char* library, std::string& why);
+};
+
+inline constexpr const char* kDriverLibrary = "libcuda.so.1";
+
+}  // namespace gpures::cuda

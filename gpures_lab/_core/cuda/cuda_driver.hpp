@@ -1,0 +1,53 @@
+// The CUDA driver: launches of the ring kernel on one stream of the highest priority, and the
+// queries that find a fault. Streams, memory and modules are made by drivers/cuda.py and outlive
+// this.
+#pragma once
+
+#include <atomic>
+#include <string>
+
+#include "cuda/api.hpp"
+#include "host/driver.hpp"
+
+namespace gpures::cuda {
+
+struct Device {
+  Context context;
+  Stream ring_stream;    // non-blocking, highest priority: ring launches and nothing else
+  Function ring_kernel;  // may come later: no launch before use_kernel()
+};
+
+inline constexpr unsigned kRingThreads = 256;  // shared/ring_kernel.cu: __launch_bounds__
+
+class CudaDriver final : public Driver {
+ public:
+  CudaDriver(const Api& api, const Device& device) : api_(api), device_(device) {}
+
+  void use_memory(const EngineMemory& memory, const EngineView& view,
+                  const RingView* rings) override;
+  bool publish_kernel(u32 id, const KernelEntry& entry) override;
+  bool launch(const EngineView& view, u64 epoch, u64 expected_out) override;
+  void wake(u32) override {}                          // a poller polls
+  void end_lease(const EngineView&, u64) override {}  // its own clock tells it
+  bool is_lost() override;
+  bool shutdown(u64 limit_ns) override;
+
+  // In a quiesced window: the next launch runs this image.
+  void use_kernel(Function ring_kernel) { device_.ring_kernel = ring_kernel; }
+  // The first error that any call gave, "" when there was none.
+  std::string error() const;
+
+ private:
+  bool note(Result result);  // true: the device is lost
+
+  const Api& api_;
+  Device device_;
+  EngineMemory memory_{};
+  u64 kernel_capacity_ = 0;
+  const RingView* rings_ = nullptr;  // pinned: the kernel's second parameter
+  EngineControl* control_ = nullptr;
+  u64 launched_ = 0;
+  std::atomic<Result> error_{kSuccess};
+};
+
+}  // namespace gpures::cuda

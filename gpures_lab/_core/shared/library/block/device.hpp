@@ -1,0 +1,21 @@
+// A library kernel in the form of device/kernel.hpp.
+#pragma once
+
+#include "../../device/kernel.hpp"
+#include "all.hpp"
+
+namespace gpures::library {
+
+template <class Kernel, bool AnyBlocks>
+struct OnDevice {
+  static_assert(OnBlock<Kernel>::kAnyBlocks == AnyBlocks, "how many blocks the host may launch");
+
+  template <class Block>
+  static GPURES_OP void run(const Block& block, const Arguments& arguments, i64 begin, i64 end) {
+    OnBlock<Kernel>::run(block,
+                         Call{arguments.data, arguments.sizes, arguments.shapes, arguments.params,
+                              arguments.space, begin, end, arguments.fault});
+  }
+};
+
+}  // namespace gpures::library

@@ -1,0 +1,160 @@
+// Pairwise<T>::sum by a block, bit for bit. The tree of a sum is fixed by its length: a leaf's
+// eight accumulators go to eight threads, leaves to groups of threads, and the halves are added
+// level by level in the scratch area.
+#pragma once
+
+#include "../reductions.hpp"
+#include "block.hpp"
+
+namespace gpures::library {
+
+template <class T>
+struct BlockPairwise {
+  using Order = Pairwise<T>;
+  static constexpr int kWidth = Order::kWidth;
+  // Scratch: accumulators of the leaves under way, sums of leaves, sums of subtrees.
+  static constexpr u32 kPartBytes = 8192, kValueBytes = 16384;
+  static constexpr i64 kLeaves = kPartBytes / (sizeof(T) * kWidth);
+  static constexpr int kMaxLevels =
+      sizeof(T) == 4 ? 12 : (sizeof(T) == 8 ? 11 : 10);  // 2^levels sums fit
+
+  struct Node {
+    i64 first, size;
+    bool exists;  // the way there does not end in a leaf before
+  };
+
+  // Where `levels` turns lead, the highest bit of `path` first; 1 turns right.
+  static GPURES_OP Node descend(i64 n, u64 path, int levels) {
+    Node node{0, n, true};
+    for (int level = levels - 1; level >= 0; --level) {
+      const bool right = ((path >> level) & 1) != 0;
+      if (node.size <= Order::kLeaf) {
+        // A leaf is its own leftmost descendant; it has no other.
+        if (right) node.exists = false;
+        continue;
+      }
+      const i64 half = Order::left_half(node.size);
+      node.first += right ? half : 0;
+      node.size = right ? node.size - half : half;
+    }
+    return node;
+  }
+
+  // Turns after which every way has ended in a leaf; right halves are never smaller.
+  static GPURES_OP int levels_of(i64 n) {
+    int levels = 0;
+    for (; n > Order::kLeaf; n -= Order::left_half(n)) ++levels;
+    return levels;
+  }
+
+  // Accumulator `lane` of a leaf of at least kWidth terms.
+  template <class Load>
+  static GPURES_OP T accumulate(const Load& load, const Node& leaf, int lane) {
+    T total = load(leaf.first + lane);
+    for (i64 i = kWidth; i + kWidth <= leaf.size; i += kWidth) {
+      total = add(total, load(leaf.first + i + lane));
+    }
+    return total;
+  }
+
+  // The accumulators' sum, then the terms that do not fill a row of them.
+  template <class Load>
+  static GPURES_OP T finish(const Load& load, const Node& leaf, const T* part) {
+    if (leaf.size < kWidth) return Order::leaf(load, leaf.first, leaf.size);
+    T sums[kWidth];
+    for (int lane = 0; lane < kWidth; ++lane) sums[lane] = part[lane];
+    for (int step = 1; step < kWidth; step *= 2) {
+      for (int lane = 0; lane < kWidth; lane += 2 * step) {
+        sums[lane] = add(sums[lane], sums[lane + step]);
+      }
+    }
+    T total = sums[0];
+    for (i64 i = leaf.size / kWidth * kWidth; i < leaf.size; ++i) {
+      total = add(total, load(leaf.first + i));
+    }
+    return total;
+  }
+
+  // Terms [first, first + n); `values` holds 2^levels of them.
+  template <class Block, class Load>
+  static GPURES_OP T subtree(const Block& block, const Load& load, i64 first, i64 n) {
+    T* const parts = reinterpret_cast<T*>(block.scratch());
+    T* const values = reinterpret_cast<T*>(block.scratch() + kPartBytes);
+    const int levels = levels_of(n);
+    const i64 count = i64{1} << levels;
+    const auto shifted = [&](i64 i) GPURES_LAMBDA { return load(first + i); };
+    for (i64 base = 0; base < count; base += kLeaves) {
+      const i64 here = count - base < kLeaves ? count - base : kLeaves;
+      for_each_strided(
+          block,
+          [&](i64 item) GPURES_LAMBDA {
+            const Node leaf = descend(n, static_cast<u64>(base + item / kWidth), levels);
+            if (!leaf.exists || leaf.size < kWidth) return;
+            parts[item] = accumulate(shifted, leaf, static_cast<int>(item % kWidth));
+          },
+          0, here * kWidth);
+      block.sync();
+      for_each_strided(
+          block,
+          [&](i64 item) GPURES_LAMBDA {
+            const Node leaf = descend(n, static_cast<u64>(base + item), levels);
+            if (leaf.exists) values[base + item] = finish(shifted, leaf, parts + item * kWidth);
+          },
+          0, here);
+      block.sync();
+    }
+    // A node's sum lies where its leftmost leaf's did.
+    for (int level = levels - 1; level >= 0; --level) {
+      const int below = levels - level;
+      for_each_strided(
+          block,
+          [&](i64 path) GPURES_LAMBDA {
+            const Node node = descend(n, static_cast<u64>(path), level);
+            if (!node.exists || node.size <= Order::kLeaf) return;
+            const i64 left = path << below;
+            values[left] = add(values[left], values[left + (i64{1} << (below - 1))]);
+          },
+          0, i64{1} << level);
+      block.sync();
+    }
+    const T total = values[0];
+    block.sync();
+    return total;
+  }
+
+  // n > 0. Long sums go subtree by subtree; the sums of finished left halves wait in `halves`.
+  template <class Block, class Load>
+  static GPURES_OP T sum(const Block& block, const Load& load, i64 n) {
+    const int levels = levels_of(n);
+    if (levels <= kMaxLevels) return subtree(block, load, 0, n);
+    T* const halves = reinterpret_cast<T*>(block.scratch() + kPartBytes + kValueBytes);
+    const int above = levels - kMaxLevels;
+    for (u64 path = 0; path >> above == 0; ++path) {
+      const Node node = descend(n, path, above);
+      T total = subtree(block, load, node.first, node.size);
+      if (block.thread() == 0) {
+        int level = above;
+        for (u64 turns = path; (turns & 1) != 0; turns >>= 1) total = add(halves[level--], total);
+        halves[level] = total;
+      }
+    }
+    block.sync();
+    const T total = halves[0];
+    block.sync();
+    return total;
+  }
+};
+
+// As sum_terms() of reductions.hpp.
+template <class T, class Block, class Load>
+GPURES_OP T sum_terms(const Block& block, const Load& load, i64 n) {
+  return n == 0 ? T{} : add(T{}, BlockPairwise<T>::sum(block, load, n));
+}
+
+// The same by one thread that has the terms for itself, without the stack of a longer sum.
+template <class T, class Load>
+GPURES_OP T sum_leaf(const Load& load, i64 n) {
+  return n == 0 ? T{} : add(T{}, Pairwise<T>::leaf(load, 0, n));
+}
+
+}  // namespace gpures::library

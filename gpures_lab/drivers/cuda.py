@@ -1,0 +1,200 @@
+"""The CUDA driver's thin adapter over CuPy: memory, pinned memory, streams, module load.
+
+Launches, queries and copies are native code's (`_core/cuda`). Everything here that allocates,
+frees or loads implies a synchronization of the device, so it runs in a quiesced window only.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from gpures_lab.drivers.cuda_probe import Probe, probe_device
+
+if TYPE_CHECKING:
+    from gpures_lab.drivers.driver import DeviceType, DriverName
+
+__all__ = ["CudaDriver", "CudaMemory"]
+
+GIB: Final = 1 << 30
+_PINNED: Final = ("shared", "tables", "staging", "mirror")
+_DEVICE: Final = ("worker", "kernels")
+# Lower is more urgent; CUDA takes the nearest that the device has.
+_MOST_URGENT: Final = -100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CudaDriver:
+    """One NVIDIA GPU, as a `Driver`.
+
+    Attributes
+    ----------
+    index
+        CUDA's number of the device in this process.
+    probe
+        What was looked up: name, architecture, memory, and what stands in a ring kernel's way.
+    reason
+        Why this device was chosen.
+    cupy
+        The module; tests pass a double that records.
+    """
+
+    index: int
+    probe: Probe
+    reason: str
+    cupy: Any
+
+    @classmethod
+    def open(cls, index: int, reason: str, cupy: Any = None) -> Self:
+        """Look at a device.
+
+        Raises
+        ------
+        DriverUnavailable
+            CuPy is missing, or sees no such device; the message says what to install.
+        """
+        found, cupy = probe_device(index, cupy)
+        return cls(index=index, probe=found, reason=reason, cupy=cupy)
+
+    @property
+    def name(self) -> DriverName:
+        """Always ``"cuda"``."""
+        return "cuda"
+
+    @property
+    def kind(self) -> DeviceType:
+        """Always ``"gpu"``."""
+        return "gpu"
+
+    @property
+    def label(self) -> str:
+        """Always ``"cuda"``."""
+        return "cuda"
+
+    @property
+    def device_name(self) -> str:
+        """The maker's name."""
+        return self.probe.name
+
+    @property
+    def arch(self) -> str:
+        """``"sm_90"``: what images are linked for."""
+        return self.probe.arch
+
+    @property
+    def memory_types(self) -> tuple[str, ...]:
+        """Memory of the device, and of the host that the device reaches."""
+        return ("device", "pinned")
+
+    @property
+    def memory_bytes(self) -> int:
+        """All memory of the device."""
+        return self.probe.total_bytes
+
+    @property
+    def default_pool_limit_bytes(self) -> int:
+        """Half of what was free when the device was looked at, at most 8 GiB."""
+        return max(64 << 20, min(self.probe.free_bytes // 2, 8 * GIB))
+
+    @property
+    def event_driven(self) -> bool:
+        """Whether something here cannot bear a kernel that stays: then it never lingers."""
+        return self.probe.event_driven
+
+
+class CudaMemory:
+    """What one engine holds on a device: memory, the launches' stream, the present image.
+
+    Freed by `close` alone. At exit nothing is freed, for a call could wait for a kernel that never
+    ends; the process's end gives everything back.
+    """
+
+    def __init__(self, driver: CudaDriver) -> None:
+        self._driver = driver
+        self._runtime = driver.cupy.cuda.runtime
+        self._pinned: list[int] = []
+        self._device: list[int] = []
+        self._module: Any = None
+        self._lock = threading.Lock()
+        with self._current():
+            self._runtime.free(0)  # makes the context
+            self.context = int(driver.cupy.cuda.driver.ctxGetCurrent())
+            self.ring_stream = int(
+                self._runtime.streamCreateWithPriority(
+                    self._runtime.streamNonBlocking, _MOST_URGENT
+                )
+            )
+
+    def _current(self) -> Any:
+        return self._driver.cupy.cuda.Device(self._driver.index)
+
+    def allocate(self, sizes: Mapping[str, int]) -> dict[str, int]:
+        """Zeroed memory for an engine's regions (`Engine.memory_bytes`), by name."""
+        regions = {name: self.pinned(sizes[name]) for name in _PINNED}
+        regions |= {name: self.device(sizes[name]) for name in _DEVICE}
+        return regions
+
+    def pinned(self, nbytes: int) -> int:
+        """Zeroed host memory that every device reaches at the same address."""
+        runtime = self._runtime
+        flags = runtime.hostAllocPortable | runtime.hostAllocMapped
+        with self._current(), self._lock:
+            address = int(runtime.hostAlloc(nbytes, flags))
+            self._pinned.append(address)
+        ctypes.memset(address, 0, nbytes)
+        return address
+
+    def device(self, nbytes: int) -> int:
+        """Zeroed memory of the device; done when this returns."""
+        with self._current(), self._lock:
+            address = int(self._runtime.malloc(nbytes))
+            self._device.append(address)
+            self._runtime.memset(address, 0, nbytes)
+            self._runtime.deviceSynchronize()
+        return address
+
+    def load(self, cubin: bytes, ring_entry: str) -> int:
+        """Load an image and drop the one before; the ring kernel's address."""
+        with self._current(), self._lock:
+            module = self._driver.cupy.cuda.Module()
+            module.load(cubin)
+            function = module.get_function(ring_entry)
+            # Asked for here, so that lazy loading does its work now and not at the first launch.
+            self._driver.cupy.cuda.driver.funcGetAttribute(
+                self._driver.cupy.cuda.driver.CU_FUNC_ATTRIBUTE_NUM_REGS, function.ptr
+            )
+            _keep(module)
+            before, self._module = self._module, module
+            if before is not None:
+                _drop(before)
+            return int(function.ptr)
+
+    def function(self, name: str) -> int:
+        """Address of another entry point of the present image."""
+        return int(self._module.get_function(name).ptr)
+
+    def close(self) -> None:
+        """Give everything back; the engine's last launch has ended."""
+        with self._current(), self._lock:
+            if self._module is not None:
+                _drop(self._module)
+            self._module = None
+            while self._device:
+                self._runtime.free(self._device.pop())
+            while self._pinned:
+                self._runtime.freeHost(self._pinned.pop())
+            if self.ring_stream:
+                self._runtime.streamDestroy(self.ring_stream)
+            self.ring_stream = 0
+
+
+# A module that is collected at exit would be unloaded, which waits for the device.
+def _keep(module: object) -> None:
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(module))
+
+
+def _drop(module: object) -> None:
+    ctypes.pythonapi.Py_DecRef(ctypes.py_object(module))

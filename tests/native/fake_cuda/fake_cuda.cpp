@@ -1,0 +1,349 @@
+#include "fake_cuda/fake_cuda.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "cuda/api.hpp"
+#include "shared/serve.hpp"
+
+using namespace gpures;
+
+namespace {
+
+std::atomic<u64> calls, launches, wrong_context, in_capture;
+std::atomic<int> fault{cuda::kSuccess};
+std::atomic<unsigned> block_threads{1};
+thread_local void* current_context = nullptr;
+thread_local int capture_mode = 0;  // global, as a thread begins
+int the_context, the_ring_kernel;
+
+struct Killed {};  // a kernel that a fault ended
+
+// Device memory --------------------------------------------------------------------------------
+
+// Addresses of the host's (dead) mapping → offset to the workers' one.
+std::mutex memory_mutex;
+std::map<u8*, std::pair<size_t, ptrdiff_t>> device_memory;
+
+template <class T>
+T* as_worker(T* address) {
+  std::lock_guard lock(memory_mutex);
+  auto* at = reinterpret_cast<u8*>(address);
+  auto found = device_memory.upper_bound(at);
+  if (found == device_memory.begin()) return address;
+  --found;
+  const auto& [bytes, offset] = found->second;
+  return at < found->first + bytes ? reinterpret_cast<T*>(at + offset) : address;
+}
+
+// Streams --------------------------------------------------------------------------------------
+
+class FakeStream {
+ public:
+  FakeStream() : thread_([this] { run(); }) { thread_.detach(); }  // lives as long as the process
+  void add(std::function<void()> task) {
+    std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+    changed_.notify_all();
+  }
+  bool idle() {
+    std::lock_guard lock(mutex_);
+    return tasks_.empty() && !busy_;
+  }
+  void hold(bool on) {
+    std::lock_guard lock(mutex_);
+    held_ = on;
+    changed_.notify_all();
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [this] { return !tasks_.empty() && !held_; });
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      if (fault.load() == cuda::kSuccess) task();
+      lock.lock();
+      busy_ = false;
+    }
+  }
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> tasks_;
+  bool busy_ = false, held_ = false;
+  std::thread thread_;
+};
+
+std::mutex streams_mutex;
+std::vector<FakeStream*> streams;
+
+// Blocks ---------------------------------------------------------------------------------------
+
+// __syncthreads() of one block; a fault lets nobody wait for ever.
+class BlockBarrier {
+ public:
+  explicit BlockBarrier(unsigned threads) : threads_(threads) {}
+  void wait() {
+    if (threads_ == 1) return;
+    std::unique_lock lock(mutex_);
+    const u64 round = round_;
+    if (++waiting_ == threads_) {
+      waiting_ = 0;
+      ++round_;
+      changed_.notify_all();
+      return;
+    }
+    while (round_ == round) {
+      if (fault.load() != cuda::kSuccess) throw Killed{};
+      changed_.wait_for(lock, std::chrono::milliseconds(5));
+    }
+  }
+
+ private:
+  const unsigned threads_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  unsigned waiting_ = 0;
+  u64 round_ = 0;
+};
+
+struct Block {
+  explicit Block(unsigned threads) : threads(threads), barrier(threads) {}
+  const unsigned threads;
+  BlockBarrier barrier;
+  Batch batch{};
+  CallFrame frame{};
+};
+
+u64 global_timer() {
+  return u64(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                 std::chrono::steady_clock::now().time_since_epoch())
+                 .count());
+}
+
+class FakeEnv {
+ public:
+  using Words = HostWords;
+  FakeEnv(Block& block, unsigned thread) : block_(block), thread_(thread) {}
+
+  bool leader() const { return thread_ == 0; }
+  u32 thread() const { return thread_; }
+  u32 threads() const { return block_.threads; }
+  void sync() const { block_.barrier.wait(); }
+  Batch& batch() { return block_.batch; }
+  CallFrame& frame() { return block_.frame; }
+  u64 now() const {
+    if (fault.load() != cuda::kSuccess) throw Killed{};
+    return global_timer();
+  }
+  void beat(RingView& ring) {
+    if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++beats_);
+  }
+  void idle(const EngineView& engine, RingView& ring, u64 epoch, u64, u64 started,
+            u64 quiet_since) {
+    check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
+    std::this_thread::yield();
+  }
+  // Kernels are the host's functions, written for one thread.
+  int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end) const {
+    if (!leader()) return 0;
+    reinterpret_cast<gpures_kernel>(kernel.code)(
+        frame.data, frame.sizes, frame.shapes, frame.params, frame.space, begin, end, frame.fault);
+    return 0;
+  }
+  void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64) {
+    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+    if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
+  }
+
+ private:
+  Block& block_;
+  const unsigned thread_;
+  u64 beats_ = 0;
+};
+
+void run_ring(EngineView engine, const RingView* rings, u64 epoch, u64 expected_out) {
+  engine.shared = as_worker(engine.shared);
+  engine.states = as_worker(engine.states);
+  engine.handles = as_worker(engine.handles);
+  engine.holders = as_worker(engine.holders);
+  std::vector<std::unique_ptr<Block>> blocks;
+  blocks.reserve(engine.rings);  // their threads run while the next is made
+  std::vector<std::thread> threads;
+  for (u32 b = 0; b < engine.rings; ++b) {
+    blocks.push_back(std::make_unique<Block>(block_threads.load()));
+    for (u32 t = 0; t < blocks[b]->threads; ++t) {
+      threads.emplace_back([&, b, t] {
+        RingView ring = rings[b];
+        ring.state = as_worker(ring.state);
+        FakeEnv env(*blocks[b], t);
+        try {
+          serve(env, engine, ring, epoch);
+        } catch (const Killed&) {
+          return;  // as on a device: no word says so
+        }
+        if (env.leader()) count_out<HostWords>(engine, expected_out, epoch);
+      });
+    }
+  }
+  for (auto& thread : threads) thread.join();
+}
+
+// The driver's functions -----------------------------------------------------------------------
+
+// What every call does first; the capture check is for what ends a capture.
+int enter(bool ends_capture) {
+  calls.fetch_add(1);
+  if (current_context != &the_context) wrong_context.fetch_add(1);
+  if (ends_capture && capture_mode != cuda::kCaptureRelaxed) in_capture.fetch_add(1);
+  return fault.load();
+}
+
+struct FakeEvent {
+  std::atomic<u64> recorded{0}, reached{0};
+};
+
+int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
+                  unsigned, void* stream, void** parameters, void**) {
+  if (const int error = enter(false)) return error;
+  if (function != &the_ring_kernel) return 400;  // invalid handle
+  const EngineView engine = *static_cast<EngineView*>(parameters[0]);
+  const RingView* rings = *static_cast<const RingView**>(parameters[1]);
+  const u64 epoch = *static_cast<u64*>(parameters[2]);
+  const u64 expected_out = *static_cast<u64*>(parameters[3]);
+  if (engine.rings != grid) return 1;  // invalid value
+  launches.fetch_add(1);
+  static_cast<FakeStream*>(stream)->add([=] { run_ring(engine, rings, epoch, expected_out); });
+  return 0;
+}
+int stream_query(void* stream) {
+  if (const int error = enter(true)) return error;
+  return static_cast<FakeStream*>(stream)->idle() ? 0 : cuda::kNotReady;
+}
+int stream_wait_event(void* stream, void* event, unsigned) {
+  if (const int error = enter(false)) return error;
+  auto* e = static_cast<FakeEvent*>(event);
+  const u64 wanted = e->recorded.load();
+  static_cast<FakeStream*>(stream)->add([e, wanted] {
+    while (e->reached.load() < wanted && fault.load() == 0) std::this_thread::yield();
+  });
+  return 0;
+}
+int event_create(void** event, unsigned) {
+  if (const int error = enter(false)) return error;
+  *event = new FakeEvent;
+  return 0;
+}
+int event_record(void* event, void* stream) {
+  if (const int error = enter(false)) return error;
+  auto* e = static_cast<FakeEvent*>(event);
+  const u64 number = e->recorded.fetch_add(1) + 1;
+  static_cast<FakeStream*>(stream)->add([e, number] { e->reached.store(number); });
+  return 0;
+}
+int event_query(void* event) {
+  if (const int error = enter(true)) return error;
+  auto* e = static_cast<FakeEvent*>(event);
+  return e->reached.load() >= e->recorded.load() ? 0 : cuda::kNotReady;
+}
+int memcpy_async(u64 to, u64 from, size_t bytes, void* stream) {
+  if (const int error = enter(false)) return error;
+  static_cast<FakeStream*>(stream)->add([=] {
+    std::memcpy(as_worker(reinterpret_cast<u8*>(to)), as_worker(reinterpret_cast<u8*>(from)),
+                bytes);
+  });
+  return 0;
+}
+int memset_async(u64 to, unsigned char value, size_t bytes, void* stream) {
+  if (const int error = enter(false)) return error;
+  static_cast<FakeStream*>(stream)->add(
+      [=] { std::memset(as_worker(reinterpret_cast<u8*>(to)), value, bytes); });
+  return 0;
+}
+int context_get(void** context) {
+  *context = current_context;
+  return 0;
+}
+int context_set(void* context) {
+  current_context = context;
+  return 0;
+}
+int exchange_capture_mode(int* mode) {
+  std::swap(*mode, capture_mode);
+  return 0;
+}
+int error_name(int code, const char** name) {
+  *name = code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_UNKNOWN";
+  return 0;
+}
+
+const std::map<std::string, void*> functions = {
+    {"cuLaunchKernel", reinterpret_cast<void*>(&launch_kernel)},
+    {"cuStreamQuery", reinterpret_cast<void*>(&stream_query)},
+    {"cuStreamWaitEvent", reinterpret_cast<void*>(&stream_wait_event)},
+    {"cuEventCreate", reinterpret_cast<void*>(&event_create)},
+    {"cuEventRecord", reinterpret_cast<void*>(&event_record)},
+    {"cuEventQuery", reinterpret_cast<void*>(&event_query)},
+    {"cuMemcpyAsync", reinterpret_cast<void*>(&memcpy_async)},
+    {"cuMemsetD8Async", reinterpret_cast<void*>(&memset_async)},
+    {"cuCtxGetCurrent", reinterpret_cast<void*>(&context_get)},
+    {"cuCtxSetCurrent", reinterpret_cast<void*>(&context_set)},
+    {"cuThreadExchangeStreamCaptureMode", reinterpret_cast<void*>(&exchange_capture_mode)},
+    {"cuGetErrorName", reinterpret_cast<void*>(&error_name)},
+};
+
+}  // namespace
+
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+EXPORT int cuGetProcAddress_v2(const char* name, void** address, int, u64, int* found) {
+  const auto function = functions.find(name);
+  *address = function == functions.end() ? nullptr : function->second;
+  if (found) *found = *address ? 0 : 1;
+  return *address ? 0 : 500;  // not found
+}
+EXPORT void* fake_cuda_context() { return &the_context; }
+EXPORT void* fake_cuda_stream() {
+  auto* stream = new FakeStream;
+  std::lock_guard lock(streams_mutex);
+  streams.push_back(stream);
+  return stream;
+}
+EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
+EXPORT void* fake_cuda_device_memory(std::size_t bytes) {
+  bytes = (bytes + 4095) / 4096 * 4096;
+  const int file = memfd_create("device", 0);
+  if (file < 0 || ftruncate(file, off_t(bytes)) != 0) std::abort();
+  void* const dead = mmap(nullptr, bytes, PROT_NONE, MAP_SHARED, file, 0);
+  void* const live = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  close(file);
+  if (dead == MAP_FAILED || live == MAP_FAILED) std::abort();
+  std::lock_guard lock(memory_mutex);
+  device_memory[static_cast<u8*>(dead)] = {bytes, static_cast<u8*>(live) - static_cast<u8*>(dead)};
+  return dead;
+}
+EXPORT void fake_cuda_block_threads(unsigned threads) { block_threads = threads; }
+EXPORT void fake_cuda_hold_launches(int on) {
+  std::lock_guard lock(streams_mutex);
+  for (FakeStream* stream : streams) stream->hold(on != 0);
+}
+EXPORT void fake_cuda_fault(int code) { fault = code; }
+EXPORT FakeCounts fake_cuda_counts() {
+  return {calls.load(), launches.load(), wrong_context.load(), in_capture.load()};
+}

@@ -1,0 +1,31 @@
+// A TEST DOUBLE of libcuda.so.1: enough of the driver interface for CudaDriver and the engine above
+// it, with CPU threads for blocks. Nothing it times is a GPU's, and no figure may come from it.
+//
+// A ring launch runs the shared serve loop, one group of threads a block. Device memory is mapped
+// twice: the address that the host is given has no access rights, so host code that touches the
+// workers' memory crashes; the workers use the second mapping.
+#pragma once
+
+#include <cstddef>
+
+extern "C" {
+struct FakeCounts {
+  unsigned long long calls;          // of any driver function
+  unsigned long long launches;       // of the ring kernel
+  unsigned long long wrong_context;  // calls without the right context current
+  unsigned long long in_capture;     // calls that would end a thread's stream capture
+};
+
+void* fake_cuda_context();
+void* fake_cuda_stream();
+void* fake_cuda_ring_kernel();
+// Zeroed. Never given back: a test double needs no more.
+void* fake_cuda_device_memory(std::size_t bytes);
+// Threads a block runs with, from the next launch on.
+void fake_cuda_block_threads(unsigned threads);
+// A busy device: launches queue up and do not begin while this is on.
+void fake_cuda_hold_launches(int on);
+// What an illegal address does: running kernels are gone, and every later call fails with `code`.
+void fake_cuda_fault(int code);
+FakeCounts fake_cuda_counts();
+}
