@@ -90,7 +90,9 @@ class _Base:
     seen: Mapping[str, tuple[int, int]]
 
 
-def _row(key: str, counts: Mapping[str, int], base: _Base | None, span_s: float, *, asleep: bool) -> GrainRow:
+def _row(
+    key: str, counts: Mapping[str, int], base: _Base | None, span_s: float, *, asleep: bool
+) -> GrainRow:
     messages, service_ns = counts["messages"], counts["service_ns"]
     rate = mean_ns = None
     if base is not None and span_s > 0:
