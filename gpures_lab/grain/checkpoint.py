@@ -124,7 +124,8 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
 
 def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
-    manifest, arrays = owner._saver.store().load(key)
+    store: StateStore = owner._saver.store()
+    manifest, loaded = store.begin_load(key)
     known = owner.grains.get(key)
     grain = owner.grain(key, dtype=manifest.dtype) if known is None else known
     live = grain._live()
@@ -146,9 +147,12 @@ def restore(owner: GrainManager, key: str) -> Grain:
                 zero=False,
                 memory_type=record.memory_type,  # type: ignore[arg-type]
             )
-            written.append(grain.write(handle, arrays.pop(record.name)))
-        for each in written:
-            each.result()
+            # Written while its digest is computed; nobody sees it before that is verified.
+            written.append(grain.write(handle, loaded[record.name].array))
+        for each in loaded.values():
+            each.verified()
+        for done in written:
+            done.result()
     except BaseException:
         grain.discard()
         raise
