@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import numbers
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,12 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
         elif isinstance(value, np.ndarray):
             raise InvalidOption(on_the_host(each, value), name=each)
         elif each not in visible and each not in BUILTINS:
+            if hasattr(builtins, each):
+                raise CompileError(
+                    f"kernel {name}: kernels have no {each}; of Python's own functions they have "
+                    f"{', '.join(sorted(BUILTINS))}",
+                    kernel=name,
+                )
             raise InvalidOption(
                 f"kernel {name}: {each} is not defined; assign it, or give --param {each}=…",
                 name=each,

@@ -98,6 +98,7 @@ def test_a_cell_that_is_run_again_means_what_its_names_mean_now(filled: Notebook
     ("body", "words"),
     [
         ("z[i] = w", "w is not defined"),
+        ("z[i] = sorted(x)[i]", "kernels have no sorted; of Python's own functions they have abs"),
         ("z[i] = px[i]", "px is a NumPy array on the host: %grain_alloc x --from px"),
         ("z[i] = x", "used as a number"),
         ("z[i] = a[i]", "a is a float, no resident array"),
