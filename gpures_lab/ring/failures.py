@@ -122,11 +122,11 @@ def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     flag, array, axis, index, extent = state["fault"][:5]
     if not flag:
         return f"{what}: an element range leaves its allocation; nothing was changed"
-    where = "flat index" if axis < 0 else f"index of axis {axis}"
+    where = f"flat index {index}" if axis < 0 else f"index {index} of axis {axis}"
     return (
-        f"{what}: kernel {kernel} used {where} {index} of array {array} (counting the distinct "
-        f"arrays of the call from 0), which has {extent}; the access was skipped, the other "
-        "indices ran; guard it with `if`, or give n=/shape= for fewer indices"
+        f"{what}: kernel {kernel} used {where} of array {array}, which has {extent} (arrays are "
+        "counted from 0 as the call binds them, equal handles once); the access was skipped, the "
+        "other indices ran; guard it with `if`, or give n=/shape= for fewer indices"
     )
 
 
