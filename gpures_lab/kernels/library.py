@@ -11,6 +11,7 @@ import numpy as np
 from gpures_lab._core import _native
 from gpures_lab.kernels.catalogue import Catalogue, LibraryKernel, LibraryRow
 from gpures_lab.kernels.numbers import number_of
+from gpures_lab.kernels.versions import LibraryVersion
 
 __all__ = ["LibraryFunction", "library"]
 
@@ -81,7 +82,7 @@ class LibraryFunction(_native.KernelBase):
         )
         return (
             native["address"],
-            self,
+            LibraryVersion(row, native["type"]),
             order,
             row.indices,
             flags,

@@ -10,6 +10,7 @@ from gpures_lab._core import _native
 from gpures_lab.kernels.binding import bind
 from gpures_lab.kernels.compilation import compile_host
 from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature
+from gpures_lab.kernels.versions import UserVersion
 
 if TYPE_CHECKING:
     from gpures_lab.kernels.definition import Kernel
@@ -59,7 +60,7 @@ def specialize(  # noqa: PLR0917 - called by position from native code
     flags = _native.kernel_flags
     return (
         code.address,
-        code.owner,
+        UserVersion(kernel, signature, code),
         code.arrays,
         code.indices,
         flags["user"]

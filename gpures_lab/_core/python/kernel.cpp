@@ -1,5 +1,6 @@
 // KernelBase: what the ring needs of a kernel; from a call's types to a compiled version.
 #include <cstring>
+#include <stdexcept>
 
 #include "host/kernel_registry.hpp"
 #include "python/objects.hpp"
@@ -29,6 +30,19 @@ PyObject* kernels_used() {
 static std::vector<PyObject*>& names_by_id() {
   static std::vector<PyObject*> names;
   return names;
+}
+
+// References that are never given back (see forget), so that a device can still be asked to compile
+// what a message under way names.
+static std::vector<PyObject*>& owners_by_id() {
+  static std::vector<PyObject*> owners;
+  return owners;
+}
+
+PyObject* kernel_owner(u32 number) {
+  const auto& owners = owners_by_id();
+  if (number >= owners.size() || !owners[number]) throw std::out_of_range("no such kernel id");
+  return owners[number];
 }
 
 PyObject* kernel_names() {
@@ -153,6 +167,8 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   }
   variant->owner = Py_NewRef(owner);
   variant->id = KernelRegistry::get().add(entry);
+  if (owners_by_id().size() <= variant->id) owners_by_id().resize(variant->id + 1);
+  owners_by_id()[variant->id] = variant->owner;
   return variant;
 }
 
