@@ -1,4 +1,4 @@
-# The commands: make demo, make test, make lab, make bench, make lint, make clean.
+# The commands: make demo, make test, make lab, make bench, make soak, make lint, make clean.
 #
 # Everything is installed into .venv. A stamp in it records each finished step, so a second run
 # goes straight to the work.
@@ -33,7 +33,7 @@ DEMO_EXTRAS := $(strip jupyter tutorials $(CUDA))
 # Without a GPU the CUDA compilers are still installed: kernels are compiled for one and read.
 TEST_EXTRAS := $(strip jupyter tutorials test cpp $(or $(CUDA),compile))
 
-.PHONY: demo test lab bench lint clean native-tests pytest notebooks typescript browser
+.PHONY: demo test lab bench soak lint clean native-tests pytest notebooks typescript browser
 .NOTPARALLEL: # groups one after the other: two cores, and a readable report
 .DELETE_ON_ERROR:
 
@@ -77,10 +77,11 @@ notebooks: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 
 # Every figure of the README, with floors and rivals; BENCH="--json" or names of suites.
 bench: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
-	@mkdir -p build && cmake -S gpures_lab/_core -B build/benchmarks -G Ninja \
-	  -DGPURES_MODULE=OFF -DGPURES_BENCHMARKS=ON > build/benchmarks.log \
-	  && cmake --build build/benchmarks >> build/benchmarks.log || { cat build/benchmarks.log; exit 1; }
-	$(BIN)/python -m tests.benchmarks $(BENCH)
+	$(BIN)/gpures-lab bench $(BENCH)
+
+# The long form of tests/soak, bounded in time; the report goes to tests/soak_reports.
+soak: native-tests $(STAMPS)/native
+	$(BIN)/python -m tests.soak $(SOAK)
 
 clean:
 	rm -rf extension/node_modules extension/labextension extension/lib extension/build

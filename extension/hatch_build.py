@@ -6,10 +6,12 @@ Makefile does). Where Node is missing the package is built without the extension
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,22 @@ def build() -> None:
         )  # fmt: skip
         if done.returncode != 0:
             sys.exit(f"jlpm {step[0]} failed in {EXTENSION}:\n{done.stdout}{done.stderr}")
+    _label()
+
+
+def _label() -> None:
+    """Say in the built extension which package it belongs to, and that package's version."""
+    project = tomllib.loads((EXTENSION.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    described = BUILT / "package.json"
+    found = json.loads(described.read_text(encoding="utf-8"))
+    found["version"] = project["project"]["version"]
+    described.write_text(json.dumps(found, indent=2), encoding="utf-8")
+    installed = {
+        "packageManager": "python",
+        "packageName": project["project"]["name"],
+        "uninstallInstructions": "pip uninstall gpures_lab",
+    }
+    (BUILT / "install.json").write_text(json.dumps(installed, indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The ``gpures-lab`` command: ``status``, ``storage``, ``demo``, ``tutorials``, ``compile-check``.
+"""The ``gpures-lab`` command; ``gpures-lab --help`` lists its subcommands.
 
 Exit codes: 0 all well · 1 it ran and the answer is bad (a cell failed, the native module is
 missing) · 2 it could not run (bad arguments, a missing extra, files in the way).
@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -97,6 +98,23 @@ def _parser() -> argparse.ArgumentParser:
         "--prune", action="store_true", help="remove contents that no checkpoint needs"
     )
     storage.add_argument("--json", action="store_true", help="print one JSON object")
+    bench = add(
+        "bench",
+        _bench,
+        "measure this version beside its floors and rivals (needs a clone)",
+        "  gpures-lab bench\n  gpures-lab bench programs workloads\n  gpures-lab bench --json\n"
+        "  gpures-lab bench ring --rivals /path/to/python --html report.html",
+    )
+    bench.add_argument(
+        "suite",
+        nargs="*",
+        metavar="SUITE",
+        help="ring, memory, kernels, programs, workloads or notebook; left out: all",
+    )
+    bench.add_argument("--json", action="store_true", help="print everything measured")
+    bench.add_argument("--markdown", action="store_true", help="print README's tables; the default")
+    bench.add_argument("--html", metavar="FILE", help="write one page with plots")
+    bench.add_argument("--rivals", metavar="PYTHON", help="a Python that has pydotcompute or ray")
     add(
         "demo",
         _demo,
@@ -214,6 +232,22 @@ def _storage(options: argparse.Namespace) -> int:
         f"{usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
     )
     return OK
+
+
+def _bench(options: argparse.Namespace) -> int:
+    clone = Path(__file__).parents[1]
+    if not (clone / "tests" / "benchmarks" / "__main__.py").is_file():
+        raise CannotRun(
+            "bench needs a clone: the benchmarks are not part of an installed package. Clone the "
+            "repository, run make bench there"
+        )
+    command = [sys.executable, "-m", "tests.benchmarks", *options.suite]
+    command += ["--json"] * options.json + ["--markdown"] * options.markdown
+    if options.html:
+        command += ["--html", str(Path(options.html).resolve())]
+    if options.rivals:
+        command += ["--rivals", options.rivals]
+    return subprocess.run(command, check=False, cwd=clone).returncode
 
 
 def _demo(_options: argparse.Namespace) -> int:

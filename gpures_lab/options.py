@@ -38,7 +38,8 @@ class RingOptions:
         Rings for which memory is set aside at start: the shared one and the dedicated ones;
         1 to 64.
     spin_us
-        How long a host thread spins before it sleeps; 0 to 10,000.
+        How long a host thread spins before it sleeps, at least; 0 to 10,000. While sleeps end
+        within a quarter of a millisecond it spins longer; 0 never spins.
     """
 
     slots: int = 1024

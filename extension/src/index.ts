@@ -1,5 +1,3 @@
-import type { JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { charts, kernel, sidebar, status } from './plugins';
 
-const plugins: JupyterFrontEndPlugin<unknown>[] = [];
-
-export default plugins;
+export default [kernel, sidebar, charts, status];

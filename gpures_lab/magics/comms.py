@@ -75,7 +75,9 @@ def withdraw_comms(shell: Any) -> None:
     _offer.close()
     manager.targets.pop(_TELEMETRY, None)
     manager.targets.pop(_CONTROL, None)
-    manager.comms.pop(_BEACON, None)
+    beacon = manager.comms.pop(_BEACON, None)
+    if beacon is not None:
+        beacon._closed = True  # noqa: SLF001 - it was never open: no page need hear of its end
 
 
 def _comm_manager(shell: Any) -> Any:

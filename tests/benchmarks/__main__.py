@@ -1,73 +1,69 @@
-"""Run the benchmarks and print a table."""
+"""Run the benchmarks and print what they found."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
+from pathlib import Path
 
-import numpy as np
-
-import gpures_lab as gl
-from tests.benchmarks import (
-    at_rest,
-    classic_loop,
-    kernel_cache,
-    many_grains,
-    native_ring,
-    pool_mix,
-    single_calls,
-)
-from tests.benchmarks.programs import chain, messages
-from tests.benchmarks.workloads import heat, pagerank, zscore
-
-SUITES = {
-    module.__name__.rpartition(".")[2]: module
-    for module in (
-        native_ring,
-        single_calls,
-        classic_loop,
-        many_grains,
-        pool_mix,
-        kernel_cache,
-        at_rest,
-        chain,
-        messages,
-        heat,
-        pagerank,
-        zscore,
-    )
-}
+from tests.benchmarks import rivals
+from tests.benchmarks.build import NotBuilt, build
+from tests.benchmarks.row import Row
+from tests.benchmarks.suites import SUITES, modules
+from tests.benchmarks.surroundings import surroundings
+from tests.benchmarks.table import markdown
 
 
 def main() -> int:
-    """Exit 0 when every promise was kept, 1 when one was missed."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("suite", nargs="*", help=f"of {', '.join(SUITES)}; all when left out")
-    parser.add_argument("--json", action="store_true", help="print everything measured")
-    options = parser.parse_args()
+    """Exit 0 when every promise was kept, 1 when one was missed, 2 when nothing could run."""
+    options = parser().parse_args()
     unknown = set(options.suite) - set(SUITES)
     if unknown:
-        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
-    rows = []
-    for name in options.suite or SUITES:
-        print(f"running {name} …", file=sys.stderr)
-        rows += SUITES[name].run()
-    with gl.GrainManager(device="host") as lab:
-        driver = f"{lab.driver.label}, {lab.driver.device_name}, {lab.driver.cores} cores"  # type: ignore[attr-defined]
-    versions = f"Python {platform.python_version()}, NumPy {np.__version__}"
+        parser().error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    rivals.choose(options.rivals)
+    try:
+        build()
+    except NotBuilt as error:
+        print(f"gpures-lab bench: {error}", file=sys.stderr)
+        return 2
+    results: dict[str, list[Row]] = {}
+    for suite, module in modules(options.suite or SUITES):
+        print(f"running {suite}: {module.__name__.rpartition('.')[2]} …", file=sys.stderr)
+        results.setdefault(suite, []).extend(module.run())
+    found = surroundings()
+    rows = [row for each in results.values() for row in each]
+    if options.html:
+        from tests.benchmarks.plots import write_html
+
+        write_html(options.html, results, found)
+        print(f"wrote {options.html}", file=sys.stderr)
     if options.json:
-        found = {"driver": driver, "versions": versions, "rows": [row.as_dict() for row in rows]}
-        print(json.dumps(found, indent=2, default=str))
-    else:
-        print(f"Driver: {driver}; {versions}\n")
-        print("| what | measured | winner | wanted | kept |\n|---|---|---|---|---|")
-        for row in rows:
-            winner = f"{row.winner}, {row.factor:.2f} x" if row.winner else "–"
-            kept = {True: "yes", False: "NO", None: "–"}[row.met]
-            print(f"| {row.what} | {row.measured} | {winner} | {row.wanted or '–'} | {kept} |")
+        suites = {suite: [row.as_dict() for row in each] for suite, each in results.items()}
+        print(json.dumps({**found, "suites": suites}, indent=2, default=str))
+    elif options.markdown or not options.html:
+        print(markdown(results, found))
     return 1 if any(row.met is False for row in rows) else 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, which `gpures-lab bench` hands on."""
+    made = argparse.ArgumentParser(
+        prog="gpures-lab bench",
+        description="Measure gpures_lab beside its floors and rivals, in one run.",
+        epilog="exit codes: 0 every promise kept; 1 one was missed; 2 nothing could run",
+    )
+    made.add_argument("suite", nargs="*", help=f"of {', '.join(SUITES)}; left out: all")
+    made.add_argument("--json", action="store_true", help="print everything measured")
+    made.add_argument("--markdown", action="store_true", help="print README's tables (the default)")
+    made.add_argument("--html", type=Path, metavar="FILE", help="write one page with plots")
+    made.add_argument(
+        "--rivals",
+        metavar="PYTHON",
+        default=sys.executable,
+        help="Python that has pydotcompute or ray; left out: this one",
+    )
+    return made
 
 
 if __name__ == "__main__":

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gpures_lab as gl
 from gpures_lab.kernels import compile_host
+from tests.benchmarks.build import native
 from tests.kernels.calling import param_words, signature_of
 
 __all__ = ["bare_loop"]
-
-LIBRARY = Path("build/benchmarks/libbare_loop.so")
 
 
 def bare_loop(
@@ -43,7 +41,7 @@ def bare_loop(
     )
     space = np.array((outputs[0].size,) if code.indices == 1 else outputs[0].shape, np.int64)
     fault = np.zeros(8, np.int64)
-    entry = ctypes.CDLL(str(LIBRARY.resolve())).bare_loop
+    entry = ctypes.CDLL(str(native("libbare_loop.so"))).bare_loop
     entry.argtypes = [ctypes.c_void_p] * 7 + [ctypes.c_uint64]
     entry.restype = None
     pointers = [each.ctypes.data for each in (sizes, shapes, words, space, fault)]

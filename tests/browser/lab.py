@@ -36,10 +36,17 @@ def labextension_missing() -> str | None:
 
 
 class Server:
-    """A Jupyter server process with folders of its own; ``with`` starts and ends it."""
+    """A Jupyter server process with folders of its own; ``with`` starts and ends it.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    extension
+        Whether it has our server extension and the built labextension.
+    """
+
+    def __init__(self, folder: Path, *, extension: bool = True) -> None:
         self.folder = folder
+        self.extension = extension
         self.notebooks = folder / "notebooks"
         self.log = folder / "server.log"
         self.url = ""
@@ -50,9 +57,12 @@ class Server:
         for each in (self.notebooks, data / "labextensions", config, runtime):
             each.mkdir(parents=True)
         # What the working tree has, whatever the installation was made from.
-        if LABEXTENSION.is_dir():
+        if self.extension and LABEXTENSION.is_dir():
             (data / "labextensions" / "gpures-lab").symlink_to(LABEXTENSION)
-        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": True}}}
+        quiet = config / "settings" / "@jupyterlab" / "apputils-extension"
+        quiet.mkdir(parents=True)
+        (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": self.extension}}}
         (config / "jupyter_server_config.json").write_text(json.dumps(enabled))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -62,7 +72,6 @@ class Server:
                     *("--ServerApp.port=0", "--ServerApp.port_retries=0"),
                     *(f"--IdentityProvider.token={TOKEN}", f"--ServerApp.base_url={BASE_URL}"),
                     f"--ServerApp.root_dir={self.notebooks}",
-                    "--LabApp.news_url=None",
                     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
                 ],
                 stdout=log,
@@ -161,7 +170,28 @@ class Lab:
         page.goto(self.server.address(f"lab/workspaces/w{id(self):x}/tree/{name}") + "&reset")
         opened = NotebookPage(page, name)
         opened.wait_until_idle()
+        opened.theme("JupyterLab Light")  # the server remembers that of the test before
         return opened
+
+    def again(self, opened: NotebookPage) -> NotebookPage:
+        """Open the same notebook in a second page, on the same kernel."""
+        page = self.page()
+        page.goto(self.server.address(f"lab/workspaces/w{id(page):x}/tree/{opened.name}"))
+        second = NotebookPage(page, opened.name)
+        second.wait_until_idle()
+        return second
+
+    def notebook_in(self, opened: NotebookPage, *cells: str) -> NotebookPage:
+        """Open a new notebook, with a kernel of its own, in a page that is open."""
+        self._opened += 1
+        name = f"notebook-{id(self):x}-{self._opened}.ipynb"
+        path = self.server.notebooks / name
+        path.write_text(json.dumps(_notebook(cells, "python3")))
+        opened.command("docmanager:open", path=name)
+        other = NotebookPage(opened.page, name)
+        other.poll("name => window.jupyterapp.shell.currentWidget?.context?.path === name", name)
+        other.wait_until_idle()
+        return other
 
 
 class NotebookPage:
@@ -207,6 +237,15 @@ class NotebookPage:
         found: int | None = self.page.evaluate(
             "index => window.jupyterapp.shell.currentWidget.content.widgets[index]"
             ".model.executionCount",
+            cell,
+        )
+        return found
+
+    def source_of(self, cell: int) -> str:
+        """Return what stands in a cell."""
+        found: str = self.page.evaluate(
+            "index => window.jupyterapp.shell.currentWidget.content.widgets[index]"
+            ".model.sharedModel.getSource()",
             cell,
         )
         return found

@@ -81,7 +81,7 @@ def test_tutorials_into_a_file_says_what_is_wrong(
     assert "cannot write to" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["status", "storage", "demo", "tutorials"])
+@pytest.mark.parametrize("command", ["status", "storage", "bench", "demo", "tutorials"])
 def test_help_has_examples_and_exit_codes(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main([command, "--help"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from gpures_lab import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +122,54 @@ def test_the_wheel_holds_nothing_else(members: set[str]) -> None:
     }
     assert strangers == set()
     assert len([name for name in members if name.endswith(".so")]) == 1
+
+
+@pytest.fixture(scope="module")
+def shared(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the wheel puts beside the packages: ``share`` and ``etc`` of an environment."""
+    folder = tmp_path_factory.mktemp("shared")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)  # noqa: S202 - our own wheel
+    (data,) = folder.glob("*.data/data")
+    return data
+
+
+def jupyter(command: str, shared: Path) -> str:
+    """Run a Jupyter command that sees the wheel's files, and no Node."""
+    pytest.importorskip("jupyterlab")
+    answer = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        env={
+            **os.environ,
+            "JUPYTER_PATH": str(shared / "share" / "jupyter"),
+            "JUPYTER_CONFIG_PATH": str(shared / "etc" / "jupyter"),
+            "PATH": str(shared),
+        },
+    )
+    return answer.stdout + answer.stderr
+
+
+def test_the_labextension_is_enabled_and_ok(shared: Path) -> None:
+    """Would catch: a wheel without it, or with files that JupyterLab does not accept."""
+    if shutil.which("node") is None and not environment.require_node():
+        pytest.skip("no Node: built without the extension; install nodejs and npm")
+    said = jupyter("jupyterlab.labextensions list", shared)
+    (line,) = (line for line in said.splitlines() if "gpures-lab" in line)
+    assert "enabled" in line
+    assert "OK" in line
+    assert (shared / "share/jupyter/labextensions/gpures-lab/schemas/gpures-lab").is_dir()
+
+
+def test_the_server_extension_is_enabled_and_ok(shared: Path) -> None:
+    """Would catch: charts that never find their BokehJS, because nobody serves it."""
+    said = jupyter("jupyter_server.extension.serverextension list", shared)
+    lines = [line for line in said.splitlines() if "gpures_lab.labserver" in line]
+    assert any("enabled" in line for line in lines)
+    assert any("OK" in line for line in lines)
 
 
 def test_the_wheel_is_for_this_platform(wheel: Path) -> None:

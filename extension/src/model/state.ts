@@ -6,6 +6,10 @@ import { PROTOCOL_MAJOR } from '../wire/frames';
 export type State =
   /** No notebook is open, or it has no kernel. */
   | { readonly kind: 'none' }
+  /** The kernel was asked whether it has gpures_lab, and answers when its cell ends. */
+  | { readonly kind: 'asking' }
+  /** The notebook whose connection carries this kernel's comms was closed. */
+  | { readonly kind: 'unreachable' }
   /** The kernel has not loaded gpures_lab. */
   | { readonly kind: 'absent' }
   /** Comms are being opened; without subshells that waits for the running cell. */
@@ -34,6 +38,8 @@ export type News =
   | { readonly kind: 'kernel-new' }
   | { readonly kind: 'kernel-restarting'; readonly at: number }
   | { readonly kind: 'kernel-dead'; readonly at: number }
+  | { readonly kind: 'asking' }
+  | { readonly kind: 'unreachable' }
   | { readonly kind: 'opening' }
   | { readonly kind: 'closed' }
   | { readonly kind: 'clock'; readonly at: number }
@@ -57,6 +63,10 @@ export function next(state: State, news: News): State {
         : { kind: 'restarted', at: news.at };
     case 'kernel-dead':
       return { kind: 'dead', at: news.at };
+    case 'asking':
+      return state.kind === 'absent' ? { kind: 'asking' } : state;
+    case 'unreachable':
+      return { kind: 'unreachable' };
     case 'opening':
       return state.kind === 'live' || state.kind === 'idle' || state.kind === 'stale'
         ? state

@@ -99,7 +99,7 @@ void Engine::start() {
   for (auto& ring : rings_) views.push_back(ring->view);
   if (!options_.device) {
     driver_ = std::make_unique<HostDriver>(
-        std::move(views), TickScale::get().from_ns(options_.spin_ns),
+        std::move(views), options_.spin_ns,
         [this](u32 ring, bool waits, bool last) { on_left(ring, waits, last); });
   }
   keeper_ = std::thread([this] { keep(); });
@@ -306,19 +306,20 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
   if (request.answered()) return true;
   RingHost& ring = request.grain->ring;
   constexpr int kLooks = 64;  // between two readings of the clock, which cost 10 ns each
-  u64 since = 0, spin = 0;
+  const u64 since = ticks();
+  const u64 limit = limit_ns < (u64{1} << 50) ? TickScale::get().from_ns(limit_ns) : ~u64{0};
+  const u64 spin = std::min(ring.spin.ticks(), limit);
   do {
     for (int look = 0; look < kLooks; ++look) {
       if (ring.has_news(request)) ring.poll();
       if (request.answered()) return true;
     }
-    if (since == 0) {
-      since = ticks();
-      spin = TickScale::get().from_ns(std::min(options_.spin_ns, limit_ns));
-    }
   } while (ticks() - since < spin);
-  const u64 left = limit_ns - std::min(limit_ns, options_.spin_ns);
-  return wait_until(ring, left, [&] { return request.answered(); });
+  const u64 left = limit - std::min(limit, ticks() - since);
+  const bool answered =
+      wait_until(ring, TickScale::get().to_ns(left), [&] { return request.answered(); });
+  ring.spin.slept(answered && ring.spin.is_soon(ticks() - since));
+  return answered;
 }
 
 void Engine::refuse() {

@@ -8,6 +8,7 @@
 #include "host/clock.hpp"
 #include "host/fault_guard.hpp"
 #include "host/kernel_registry.hpp"
+#include "host/spin.hpp"
 #include "shared/wake.hpp"
 
 namespace gpures {
@@ -19,7 +20,7 @@ class HostDriver::Env {
  public:
   using Words = HostWords;
 
-  explicit Env(Shared& shared) : shared_(shared) {}
+  explicit Env(Shared& shared) : shared_(shared), spin_(shared.spin_ns) {}
 
   bool leader() const { return true; }
   u32 thread() const { return 0; }
@@ -52,10 +53,11 @@ class HostDriver::Env {
     const u64 now = ticks();
     check_deadlines<Words>(engine, ring, epoch, now, started, quiet_since);
     if (must_leave<Words>(engine, epoch)) return;
-    if (now - quiet_since < shared_.spin_ticks) {
+    if (now - quiet_since < spin_.ticks()) {
       // Looks between two readings of the clock: a reading each time added 40 ns to a round trip.
       const Slot& slot = ring.slots[head & (ring.slot_count - 1)];
-      for (int look = 0; look < kLooks && !is_ready<Words>(slot, head); ++look) {}
+      for (int look = 0; look < kLooks && !is_ready<Words>(slot, head); ++look) {
+      }
       return;
     }
     if (!announce_sleep<Words>(ring, head)) return;
@@ -72,20 +74,22 @@ class HostDriver::Env {
                  must_leave<Words>(engine, epoch);
         });
     lock.unlock();
-    Words::exchange(ring.control->wake.value, kAwake);
+    const bool woken = Words::exchange(ring.control->wake.value, kAwake) != kAsleep;
+    spin_.slept(woken && !must_leave<Words>(engine, epoch) && spin_.is_soon(ticks() - quiet_since));
   }
 
  private:
   Shared& shared_;
+  Spin spin_;
   Batch batch_;
   CallFrame frame_;
   u64 beats_ = 0;
 };
 
-HostDriver::HostDriver(std::vector<RingView> rings, u64 spin_ticks, Left left)
+HostDriver::HostDriver(std::vector<RingView> rings, u64 spin_ns, Left left)
     : shared_(std::make_shared<Shared>()) {
   shared_->rings = std::move(rings);
-  shared_->spin_ticks = spin_ticks;
+  shared_->spin_ns = spin_ns;
   shared_->left = std::move(left);
   for (size_t r = 0; r < shared_->rings.size(); ++r) {
     shared_->workers.push_back(std::make_unique<Worker>());
@@ -97,7 +101,9 @@ HostDriver::~HostDriver() { shutdown(0); }
 
 void HostDriver::Shared::wake(u32 ring) {
   Worker& worker = *workers[ring];
-  { std::lock_guard lock(worker.mutex); }  // the sleeper is inside its wait, or has not looked yet
+  {
+    std::lock_guard lock(worker.mutex);
+  }  // the sleeper is inside its wait, or has not looked yet
   worker.sleeping.notify_one();
 }
 
@@ -131,12 +137,13 @@ bool HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
 
 bool HostDriver::next_launch(Shared& shared, u64 seen, Launch& launch) {
   const u64 since = ticks();
-  while (shared.epoch.load(std::memory_order_acquire) == seen && ticks() - since < shared.spin_ticks)
+  const u64 spin = TickScale::get().from_ns(shared.spin_ns);
+  while (shared.epoch.load(std::memory_order_acquire) == seen && ticks() - since < spin) {
     cpu_relax();
+  }
   std::unique_lock lock(shared.mutex);
-  shared.launched.wait(lock, [&] {
-    return shared.closing || shared.epoch.load(std::memory_order_relaxed) != seen;
-  });
+  shared.launched.wait(
+      lock, [&] { return shared.closing || shared.epoch.load(std::memory_order_relaxed) != seen; });
   if (shared.epoch.load(std::memory_order_relaxed) == seen) return false;
   launch = shared.launch;
   return true;

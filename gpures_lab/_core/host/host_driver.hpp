@@ -18,7 +18,7 @@ class HostDriver final : public Driver {
  public:
   // A worker has left: `waits`: a message of its ring came meanwhile; `last`: nobody is in.
   using Left = std::function<void(u32 ring, bool waits, bool last)>;
-  HostDriver(std::vector<RingView> rings, u64 spin_ticks, Left left);
+  HostDriver(std::vector<RingView> rings, u64 spin_ns, Left left);
   ~HostDriver() override;
 
   bool launch(const EngineView& view, u64 epoch, u64 expected_out) override;
@@ -48,7 +48,7 @@ class HostDriver final : public Driver {
     Launch launch;
     u32 running = 0;  // worker threads alive
     bool closing = false;
-    u64 spin_ticks = 0;
+    u64 spin_ns = 0;
     Left left;
 
     void wake(u32 ring);

@@ -12,7 +12,11 @@
 namespace gpures {
 
 RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answered)
-    : view(view), engine_(engine), waiting_(view.slot_count), answered_(answered) {}
+    : view(view),
+      spin(engine.options().spin_ns),
+      engine_(engine),
+      waiting_(view.slot_count),
+      answered_(answered) {}
 
 // A device's worker announces nothing: it polls, or its launch has exited.
 inline WakeState RingHost::committed() {

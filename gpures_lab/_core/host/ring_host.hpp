@@ -12,6 +12,7 @@
 #include "host/histogram.hpp"
 #include "host/pool.hpp"
 #include "host/request.hpp"
+#include "host/spin.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -124,6 +125,7 @@ class RingHost {
   void add_to(Snapshot& snapshot);
 
   RingView view;
+  Spin spin;                          // of those who wait for its answers
   std::atomic<u64> pending_count{0};  // in slots and held back
 
  private:

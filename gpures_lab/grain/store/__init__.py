@@ -4,6 +4,7 @@
 ``store.py``       `StateStore`: save, load, list, prune
 ``manifest.py``    what a checkpoint says about its grain, and its form as text
 ``blobs.py``       arrays as safetensors files, named by the digest of their bytes
+``hashing.py``     digests computed while the disk works
 ``database.py``    tables, schema version, migrations, transactions
 ``places.py``      where both lie unless a URL says otherwise; private files
 ``failures.py``    what went wrong below, as one of our exceptions with a cure

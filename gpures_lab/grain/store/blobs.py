@@ -6,6 +6,7 @@ pairs along one more axis; the metadata says which dtype the array had.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch
+from gpures_lab.grain.store.hashing import PART_BYTES, Hashing
 from gpures_lab.grain.store.manifest import ArrayRecord, digest_of
 from gpures_lab.grain.store.places import private_folder, sync
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Blob", "BlobStore", "decode", "encode"]
+__all__ = ["Blob", "BlobStore", "Loaded", "encode"]
 
 _DTYPES: Final = frozenset(
     [
@@ -46,6 +48,7 @@ _DTYPES: Final = frozenset(
 )
 _LETTERS: Final = {"i": "I", "u": "U", "f": "F"}
 _PAIRS: Final = {"complex64": "float32", "complex128": "float64"}
+_COMING: Final = ".0000000000000000.tmp"
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.safetensors(\.[0-9a-f]{16}\.tmp)?")
 
 
@@ -83,37 +86,61 @@ def encode(name: str, array: NDArray[Any]) -> Blob:
             dtype=dtype.str,
         )
     plain = np.asarray(array, order="C")
-    if dtype.name in _PAIRS:
-        # The new axis first: an array of no dimension has no last axis to split.
-        plain = plain[..., np.newaxis].view(_PAIRS[dtype.name])
-    kind = "BOOL" if dtype.kind == "b" else f"{_LETTERS[plain.dtype.kind]}{plain.itemsize * 8}"
-    tensor = {"dtype": kind, "shape": plain.shape, "data_offsets": [0, plain.nbytes]}
-    # The format's header is written here: safetensors.save would copy the data twice.
-    text = json.dumps({"__metadata__": {"dtype": dtype.name}, "data": tensor}).encode()
+    return Blob(
+        _header(dtype.name, array.shape, plain.nbytes), plain.reshape(-1).view(np.uint8).data
+    )
+
+
+def _header(dtype: str, shape: tuple[int, ...], nbytes: int) -> bytes:
+    """Return what safetensors has before the data; its own writer would copy the data twice."""
+    import numpy as np
+
+    pair = dtype in _PAIRS
+    plain = np.dtype(_PAIRS.get(dtype, dtype))
+    kind = "BOOL" if plain.kind == "b" else f"{_LETTERS[plain.kind]}{plain.itemsize * 8}"
+    # The pairs of a complex number are the last axis.
+    extents = [*shape, 2] if pair else list(shape)
+    tensor = {"dtype": kind, "shape": extents, "data_offsets": [0, nbytes]}
+    text = json.dumps({"__metadata__": {"dtype": dtype}, "data": tensor}).encode()
     text += b" " * (-len(text) % 8)
-    data = plain.reshape(-1).view(np.uint8).data
-    return Blob(len(text).to_bytes(8, "little") + text, data)
+    return len(text).to_bytes(8, "little") + text
 
 
-def decode(blob: bytes, record: ArrayRecord) -> NDArray[Any]:
-    """Return the array of a blob, writable, once its digest is verified."""
-    from safetensors.numpy import load
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A blob's array, whose digest may still be on its way."""
 
-    found = digest_of(blob)
-    if found != record.digest:
-        raise CheckpointCorrupt(
-            f"the blob of {record.name!r} has digest {found} and {len(blob):,} bytes, expected "
-            f"{record.digest} for {record.nbytes:,} bytes of contents; restore the blob from a "
-            "backup, or checkpoint the grain again with replace=True",
-            name=record.name,
-            expected=record.digest,
-            found=found,
-        )
-    array: np.ndarray[Any, Any] = load(blob)["data"]
-    if record.dtype in _PAIRS:
-        array = array.view(record.dtype)[..., 0]
-    array = array.reshape(record.shape)
-    return array if array.flags.writeable else array.copy()
+    record: ArrayRecord
+    size: int
+    array: NDArray[Any]
+    hashing: Hashing
+
+    def verified(self) -> NDArray[Any]:
+        """Return the array, the caller's to change, once its digest is as the manifest says."""
+        _check(self.record, self.size, self.hashing.hexdigest())
+        return self.array
+
+
+def _check(record: ArrayRecord, size: int, found: str) -> None:
+    if found == record.digest:
+        return
+    raise CheckpointCorrupt(
+        f"the blob of {record.name!r} has digest {found} and {size:,} bytes, expected "
+        f"{record.digest} for {record.nbytes:,} bytes of contents; restore the blob from a "
+        "backup, or checkpoint the grain again with replace=True",
+        name=record.name,
+        expected=record.digest,
+        found=found,
+    )
+
+
+def _array_of(blob: NDArray[np.uint8], record: ArrayRecord) -> NDArray[Any] | None:
+    """View the contents in a blob's bytes; None if their size says that they are no such blob."""
+    # The header is as long as encode() made it; its text is believed once the digest is.
+    start = len(_header(record.dtype, record.shape, record.nbytes))
+    if blob.nbytes != start + record.nbytes:
+        return None
+    return blob[start:].view(record.dtype).reshape(record.shape)
 
 
 class BlobStore:
@@ -152,12 +179,71 @@ class BlobStore:
         # stores check what they hold, and reading it back would cost a download.
         return not self._local or digest_of(Path(path).read_bytes()) == digest
 
-    def read(self, digest: str) -> bytes | None:
-        """Return the bytes of a blob; ``None`` if it is not there."""
+    def bring(self, temporary: str, blob: Blob) -> str:
+        """Write a blob whose digest is not known yet, and return the digest; see `adopt`."""
+        hashing = Hashing(blob.header, blob.data)
+        path = Path(self.path(temporary) + _COMING)
+        private_folder(path.parent)
+        _write_synced(path, blob)
+        return hashing.hexdigest()
+
+    def adopt(self, temporary: str, digest: str) -> None:
+        """Give what `bring` wrote its name; from here on it survives a power cut."""
+        path = Path(self.path(digest))
+        private_folder(path.parent)
+        Path(self.path(temporary) + _COMING).replace(path)
+        sync(path.parent)
+
+    def drop(self, temporary: str) -> None:
+        """Remove what `bring` wrote, if it is there."""
+        Path(self.path(temporary) + _COMING).unlink(missing_ok=True)
+
+    def load(self, record: ArrayRecord) -> Loaded | None:
+        """Return the array of a blob, hashed while it is read; ``None`` if it is not there."""
+        import numpy as np
+
         try:
-            return bytes(self._files.cat_file(self.path(digest)))
+            if self._local:
+                return self._load_local(record)
+            raw = np.frombuffer(bytearray(self._files.cat_file(self.path(record.digest))), np.uint8)
         except FileNotFoundError:
             return None
+        return self._loaded(record, raw, Hashing(b"", raw.data))
+
+    def _load_local(self, record: ArrayRecord) -> Loaded:
+        import numpy as np
+
+        with Path(self.path(record.digest)).open("rb", buffering=0) as file:
+            raw = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
+            hashing = Hashing(b"", raw.data, arriving=True)
+            there = 0
+            try:
+                while got := file.readinto(raw.data[there : there + PART_BYTES]):
+                    there += got
+                    hashing.arrive(there)
+            except BaseException:
+                hashing.give_up()
+                raise
+        if there < raw.nbytes:
+            hashing.give_up()
+            raise OSError(errno.EIO, "the file became shorter while it was read", file.name)
+        return self._loaded(record, raw, hashing)
+
+    @staticmethod
+    def _loaded(record: ArrayRecord, raw: NDArray[np.uint8], hashing: Hashing) -> Loaded:
+        array = _array_of(raw, record)
+        if array is None:  # no digest of another size is the right one
+            _check(record, raw.nbytes, hashing.hexdigest())
+            raise CheckpointCorrupt(
+                f"the manifest says {record.nbytes:,} bytes for {record.name!r}, its blob has "
+                f"{raw.nbytes:,} with its header; checkpoint again with replace=True"
+            )
+        return Loaded(record, raw.nbytes, array, hashing)
+
+    @property
+    def local(self) -> bool:
+        """Whether files can be written under one name and get another."""
+        return self._local
 
     def stored(self) -> list[tuple[str, str, int]]:
         """Path, digest and bytes of every file that is a blob or the beginning of one."""
@@ -182,7 +268,17 @@ class BlobStore:
 def _write_local(path: Path, blob: Blob) -> None:
     private_folder(path.parent)
     partial = path.with_name(f"{path.name}.{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    _write_synced(partial, blob)
+    try:
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def _write_synced(path: Path, blob: Blob) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
             for part in (memoryview(blob.header), blob.data):
@@ -190,8 +286,6 @@ def _write_local(path: Path, blob: Blob) -> None:
                 while rest:
                     rest = rest[file.write(rest) :]
             os.fsync(file.fileno())
-        partial.replace(path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
         raise
-    sync(path.parent)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from gpures_lab.errors import CheckpointCorrupt, InvalidOption, StateConflict
-from gpures_lab.grain.store.blobs import BlobStore, decode, encode
+from gpures_lab.grain.store.blobs import BlobStore, encode
 from gpures_lab.grain.store.failures import explained
 from gpures_lab.grain.store.manifest import (
     ArrayRecord,
@@ -35,10 +35,13 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from numpy.typing import NDArray
 
+    from gpures_lab.grain.store.blobs import Blob, Loaded
     from gpures_lab.grain.store.database import Database
 
 __all__ = ["Pruned", "StateStore", "Usage"]
 
+LARGE_BYTES: Final = 1 << 20
+"""From here on a blob is written while it is hashed, even if the store turns out to have it."""
 LEASE_S: Final = 3600.0
 """How long a save may take; for so long a prune keeps what a killed save had written."""
 
@@ -152,20 +155,19 @@ class StateStore:
             with explained(self._place), self._database.read() as connection:
                 _check_etag(key, _etag(connection, key), expected_etag)
         writer = secrets.token_hex(16)
-        records = []
         try:
-            for name, array in arrays.items():
-                blob = encode(name, array)
-                digest = blob.digest()
-                self._lease(writer, digest, blob.nbytes)
-                with explained(self._blobs_place):
-                    self._blobs.write(digest, blob)
-                memory_type = (memory_types or {}).get(name, "device")
-                records.append(
-                    ArrayRecord(
-                        name, array.dtype.name, array.shape, memory_type, digest, array.nbytes
-                    )
+            digests = self._write(writer, {name: encode(name, arrays[name]) for name in arrays})
+            records = [
+                ArrayRecord(
+                    name,
+                    array.dtype.name,
+                    array.shape,
+                    (memory_types or {}).get(name, "device"),
+                    digests[name],
+                    array.nbytes,
                 )
+                for name, array in arrays.items()
+            ]
             with explained(self._place):
                 return self._commit(
                     writer,
@@ -199,6 +201,17 @@ class StateStore:
 
         Raises
         ------
+        StateConflict, CheckpointCorrupt
+            As `begin_load`.
+        """
+        manifest, loaded = self.begin_load(key, etag)
+        return manifest, {name: each.verified() for name, each in loaded.items()}
+
+    def begin_load(self, key: str, etag: int | None = None) -> tuple[Manifest, dict[str, Loaded]]:
+        """Return a checkpoint whose digests are still computed: `Loaded.verified` waits for one.
+
+        Raises
+        ------
         StateConflict
             The key has no checkpoint, or not the one with this etag.
         CheckpointCorrupt
@@ -210,9 +223,9 @@ class StateStore:
                 raise StateConflict(f"{key!r} has no checkpoint; checkpoint it first", key=key)
             if etag is not None:
                 _check_etag(key, manifest.etag, etag)
-            missing, arrays = self._read(manifest)
+            missing, loaded = self._read(manifest)
             if missing is None:
-                return manifest, arrays
+                return manifest, loaded
             now = self.latest(key)
             if now is not None and now.etag == manifest.etag:
                 raise CheckpointCorrupt(
@@ -261,21 +274,50 @@ class StateStore:
             self._blobs.remove(path for path, _ in dead)
         return Pruned(blobs=len(dead), nbytes=sum(size for _, size in dead))
 
-    def _lease(self, writer: str, digest: str, nbytes: int) -> None:
-        import sqlalchemy as sa
+    def _write(self, writer: str, blobs: Mapping[str, Blob]) -> dict[str, str]:
+        """Write blobs under leases; their digests by name. Large ones are hashed meanwhile."""
+        coming = {
+            name: secrets.token_hex(32)  # a lease until the digest is known
+            for name, blob in blobs.items()
+            if self._blobs.local and blob.nbytes >= LARGE_BYTES
+        }
+        try:
+            if coming:
+                self._lease(writer, {coming[name]: blobs[name].nbytes for name in coming})
+            digests = {}
+            for name, blob in blobs.items():
+                with explained(self._blobs_place):
+                    digests[name] = (
+                        self._blobs.bring(coming[name], blob) if name in coming else blob.digest()
+                    )
+            needed = {digests[name]: blob.nbytes for name, blob in blobs.items()}
+            self._lease(writer, needed, only=True)
+            with explained(self._blobs_place):
+                for name, blob in blobs.items():
+                    if name in coming:
+                        self._blobs.adopt(coming[name], digests[name])
+                    else:
+                        self._blobs.write(digests[name], blob)
+        except BaseException:
+            for temporary in coming.values():
+                self._blobs.drop(temporary)
+            raise
+        return digests
 
+    def _lease(self, writer: str, wanted: Mapping[str, int], *, only: bool = False) -> None:
+        """Lease digests; ``only`` these from here on, and then within the limit."""
         from gpures_lab.grain.store.database import leases
 
-        mine = (leases.c.writer == writer) & (leases.c.digest == digest)
+        until = time.time() + LEASE_S
+        rows = [
+            {"writer": writer, "digest": digest, "nbytes": nbytes, "until": until}
+            for digest, nbytes in wanted.items()
+        ]
         with explained(self._place), self._database.write() as connection:
-            if connection.execute(sa.select(leases.c.digest).where(mine)).first():
-                return
-            connection.execute(
-                leases.insert().values(
-                    writer=writer, digest=digest, nbytes=nbytes, until=time.time() + LEASE_S
-                )
-            )
-            needed = sum(_live(connection).values())
+            connection.execute(leases.delete().where(leases.c.writer == writer))
+            if rows:
+                connection.execute(leases.insert(), rows)
+            needed = sum(_live(connection).values()) if only else 0
             if needed > self._limit_bytes:
                 raise StateConflict(
                     f"checkpoints would need {needed:,} bytes, the limit is "
@@ -339,16 +381,16 @@ class StateStore:
         except (SQLAlchemyError, StateConflict):
             return  # they run out by themselves
 
-    def _read(self, manifest: Manifest) -> tuple[ArrayRecord | None, dict[str, NDArray[Any]]]:
+    def _read(self, manifest: Manifest) -> tuple[ArrayRecord | None, dict[str, Loaded]]:
         """Return the arrays, or the first record whose blob is not there."""
-        arrays = {}
+        loaded = {}
         for record in manifest.arrays:
             with explained(self._blobs_place):
-                blob = self._blobs.read(record.digest)
-            if blob is None:
+                found = self._blobs.load(record)
+            if found is None:
                 return record, {}
-            arrays[record.name] = decode(blob, record)
-        return None, arrays
+            loaded[record.name] = found
+        return None, loaded
 
 
 def _etag(connection: sa.Connection, key: str) -> int:

@@ -33,7 +33,8 @@ class GrainRow:
     Attributes
     ----------
     state
-        ``busy`` with messages pending, else ``active`` with allocations, ``empty`` without.
+        ``deactivated`` with its memory put away; ``busy`` with messages pending; else ``active``
+        with allocations, ``empty`` without.
     rate, mean_ns
         Messages a second, and mean service time, over the window; None where nothing ran in it.
     """
@@ -69,9 +70,12 @@ class GrainRows:
     def take(self, grains: Mapping[str, Grain], now_ns: int) -> tuple[GrainRow, ...]:
         """Return one row a grain; costs one count each."""
         counted = {key: grain._counts() for key, grain in grains.items()}  # noqa: SLF001
+        asleep = {key for key, grain in grains.items() if grain._is_asleep()}  # noqa: SLF001
         base = self._older
         span_s = 0.0 if base is None else (now_ns - base.at_ns) / 1e9
-        rows = tuple(_row(key, counts, base, span_s) for key, counts in counted.items())
+        rows = tuple(
+            _row(key, counts, base, span_s, asleep=key in asleep) for key, counts in counted.items()
+        )
         half_ns = int(self.window_s * 5e8)
         if self._newer is None or now_ns - self._newer.at_ns >= half_ns:
             seen = {key: (c["messages"], c["service_ns"]) for key, c in counted.items()}
@@ -86,7 +90,9 @@ class _Base:
     seen: Mapping[str, tuple[int, int]]
 
 
-def _row(key: str, counts: Mapping[str, int], base: _Base | None, span_s: float) -> GrainRow:
+def _row(
+    key: str, counts: Mapping[str, int], base: _Base | None, span_s: float, *, asleep: bool
+) -> GrainRow:
     messages, service_ns = counts["messages"], counts["service_ns"]
     rate = mean_ns = None
     if base is not None and span_s > 0:
@@ -95,7 +101,10 @@ def _row(key: str, counts: Mapping[str, int], base: _Base | None, span_s: float)
             rate = (messages - before) / span_s
             if messages > before:
                 mean_ns = (service_ns - service_before) / (messages - before)
-    state = "busy" if counts["pending"] else "active" if counts["allocations"] else "empty"
+    if asleep:
+        state = "deactivated"
+    else:
+        state = "busy" if counts["pending"] else "active" if counts["allocations"] else "empty"
     return GrainRow(
         key=key,
         state=state,

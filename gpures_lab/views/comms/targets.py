@@ -76,10 +76,13 @@ class Targets:
             _later(GRACE_S, lambda who: self._expire(who, last_look=True), client)
         else:
             for comm in list(self._comms.get(client, ())):
-                self._forget(client, comm)
                 comm.close()
+                self._forget(client, comm)
 
     def _forget(self, client: str, comm: Any) -> None:
+        # The package comm does not note that a front end closed one: it would say comm_close when
+        # the object dies, to every page, each of which would log an error.
+        comm._closed = True  # noqa: SLF001
         self.telemetry.remove(client, comm)
         comms = self._comms.get(client, [])
         if comm in comms:

@@ -55,7 +55,7 @@ def run() -> list[Row]:
         found = []
         for _ in range(2):
             output = subprocess.run(
-                [sys.executable, "-m", "tests.benchmarks.kernel_cache"],
+                [sys.executable, "-m", "tests.benchmarks.kernels.kernel_cache"],
                 check=True,
                 capture_output=True,
                 text=True,

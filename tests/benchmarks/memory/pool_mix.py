@@ -122,7 +122,7 @@ def run() -> list[Row]:
                 f"{'equal' if found['victims_equal'] else 'DIFFER'}",
                 wanted="hits >= 90 %, utilization >= 70 %, evictions > 0, victims as the twin's"
                 if judged
-                else "reported; victims as the twin's",
+                else "victims as the twin's",
                 met=bool(found["victims_equal"]) and (good or not judged),
                 figures=found,
             )

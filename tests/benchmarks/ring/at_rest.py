@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import gpures_lab as gl
-from tests.benchmarks.many_grains import resident_bytes
+from tests.benchmarks.ring.many_grains import resident_bytes
 from tests.benchmarks.row import Row
 
 IDLE_S = 5

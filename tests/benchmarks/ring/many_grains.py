@@ -75,7 +75,7 @@ def measure() -> dict[str, float]:
 def run() -> list[Row]:
     """Measure in a process of its own: a heap that other suites left behind would hide growth."""
     output = subprocess.run(
-        [sys.executable, "-m", "tests.benchmarks.many_grains"],
+        [sys.executable, "-m", "tests.benchmarks.ring.many_grains"],
         check=True,
         capture_output=True,
         text=True,

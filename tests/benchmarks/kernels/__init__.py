@@ -1,0 +1,1 @@
+"""Kernels: the library, the compile cache, and where a plain call is faster."""

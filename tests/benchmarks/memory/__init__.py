@@ -1,0 +1,1 @@
+"""Memory: does the pool reuse it, and what does moving data cost?"""

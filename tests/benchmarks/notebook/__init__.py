@@ -1,0 +1,1 @@
+"""What a cell costs over the call it makes."""

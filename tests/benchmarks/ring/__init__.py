@@ -1,0 +1,1 @@
+"""The ring: round trips, messages a second, grains, and what rest costs."""
