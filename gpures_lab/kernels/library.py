@@ -11,7 +11,6 @@ import numpy as np
 from gpures_lab._core import _native
 from gpures_lab.kernels.catalogue import Catalogue, LibraryKernel, LibraryRow
 from gpures_lab.kernels.numbers import number_of
-from gpures_lab.kernels.versions import LibraryVersion
 
 if TYPE_CHECKING:
     from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
@@ -85,7 +84,7 @@ class LibraryFunction(_native.KernelBase):
         )
         return (
             native["address"],
-            LibraryVersion(row, native["type"]),
+            self,
             order,
             row.indices,
             flags,

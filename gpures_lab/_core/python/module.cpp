@@ -337,7 +337,6 @@ NB_MODULE(_native, m) {
     return nb::make_tuple(counts[0], counts[1], counts[2]);
   });
   m.def("kernel_names", [] { return nb::steal(kernel_names()); });
-  m.def("kernel_owner", [](u32 number) { return nb::borrow(kernel_owner(number)); });
   m.def("kernels_used", [] { return nb::steal(kernels_used()); });
   m.def("block_of", [](nb::handle object) {
     auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());

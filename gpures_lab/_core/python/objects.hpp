@@ -167,8 +167,6 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit);
 std::vector<u64> kernel_counts();  // versions, hits, misses
 PyObject* kernels_used();
-// What a kernel's `_specialize` gave as the owner of version `number`; throws std::out_of_range.
-PyObject* kernel_owner(u32 number);
 PyObject* kernel_names();  // dict of id → name, for the trace
 // (name, first word, pack code or 0, value) of each parameter of this call.
 PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
