@@ -31,7 +31,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "workloads.zscore",
         "workloads.inference",
     ),
-    "notebook": ("notebook.cells",),
+    "notebook": ("notebook.cells", "notebook.promises", "notebook.live"),
 }
 
 
