@@ -26,7 +26,11 @@ __all__ = ["Finding", "Status", "status"]
 # One module an extra: the one without which its features do nothing.
 _EXTRAS: Final = (
     ("jupyter", ("jupyterlab", "ipywidgets", "bokeh", "pandas", "prometheus_client"), "notebooks"),
-    ("tutorials", ("nbclient", "sklearn", "scipy", "networkx"), "the demo and the tutorials"),
+    (
+        "tutorials",
+        ("nbclient", "sklearn", "scipy", "networkx", "bokeh_sampledata"),
+        "the demo and the tutorials",
+    ),
     ("compile", ("cuda.core", "numba_cuda"), "compiling for a GPU without one"),
     ("cpp", ("ziglang",), "C++ kernels without a system compiler"),
 )

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpures_lab.errors import RingFull, StateConflict
+from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from gpures_lab.grain.store import Manifest, StateStore
     from gpures_lab.grain.store.manifest import Json
 
-__all__ = ["Contents", "checkpoint", "contents_of", "keep", "restore"]
+__all__ = ["Contents", "checkpoint", "contents_of", "hint_of", "keep", "read_whole", "restore"]
 
 LOOK_AGAIN_S = 0.0005
 
@@ -120,6 +122,26 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
         grain._etag = manifest.etag
         grain._kept = (contents.version, contents.state)
     return manifest
+
+
+def hint_of(grain: Grain) -> str:
+    """Say which checkpoint an unrestored grain has, and what brings it back; '' if none.
+
+    Looked up once a grain and never for long: reprs ask for it.
+    """
+    owner = grain.manager
+    if grain._etag is not None or owner is None or owner.closed:
+        return ""
+    if grain._hint is None:
+        grain._hint = ""
+        found = owner._saver.peek(grain.key)
+        if found is not None:
+            when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - as clocks here show it
+            grain._hint = (
+                f"checkpoint {found.etag} of {when}, {bytes_text(found.nbytes)}: "
+                f"lab.restore({grain.key!r}) brings it back"
+            )
+    return grain._hint
 
 
 def restore(owner: GrainManager, key: str) -> Grain:

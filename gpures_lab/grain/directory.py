@@ -17,17 +17,18 @@ import numpy as np
 from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
-from gpures_lab.errors import GpuResError, InvalidOption, RingClosed, StateConflict
+from gpures_lab.errors import InvalidOption, RingClosed
 from gpures_lab.grain.arguments import check_dtype
-from gpures_lab.grain.checkpoint import contents_of, keep, restore
+from gpures_lab.grain.checkpoint import restore
+from gpures_lab.grain.ending import keep_durable
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
 from gpures_lab.grain.saver import Saver
+from gpures_lab.grain.supervision import relaunch
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
-from gpures_lab.metrics.units import bytes_text
 from gpures_lab.options import ManagerOptions, RingOptions
 from gpures_lab.ring.wire import Status, word_of
 
@@ -98,16 +99,7 @@ class GrainManager:
         )
         self.driver: Driver = choose(device)
         self.start_time = datetime.now(UTC)
-        options = self.options
-        self._engine = _native.Engine(
-            slots=options.ring.slots,
-            linger_ns=options.ring.linger_us * 1_000,
-            lease_ns=options.ring.lease_ms * 1_000_000,
-            max_rings=options.ring.max_rings,
-            spin_ns=options.ring.spin_us * 1_000,
-            pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
-            stall_ns=int(options.stall_s * 1e9),
-        )
+        self._engine = self._new_engine()
         self._grains: dict[str, Grain] = {}
         self._stores: dict[int, _native.GrainBase] = {}  # by ring: they own the programs
         self._lock = threading.Lock()
@@ -120,6 +112,18 @@ class GrainManager:
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
         _live.add(self)
+
+    def _new_engine(self) -> _native.Engine:
+        options = self.options
+        return _native.Engine(
+            slots=options.ring.slots,
+            linger_ns=options.ring.linger_us * 1_000,
+            lease_ns=options.ring.lease_ms * 1_000_000,
+            max_rings=options.ring.max_rings,
+            spin_ns=options.ring.spin_us * 1_000,
+            pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
+            stall_ns=int(options.stall_s * 1e9),
+        )
 
     # Grains -----------------------------------------------------------------------------------
 
@@ -216,6 +220,9 @@ class GrainManager:
     def restore(self, key: str) -> Grain:
         """Bring a grain back from its last checkpoint; every digest is verified.
 
+        On a manager whose engine has failed, a new engine is made first; deactivated grains come
+        along, what others held is gone.
+
         Returns
         -------
         Grain
@@ -229,53 +236,13 @@ class GrainManager:
             Stored bytes do not match their digest, or are missing. The grain is as before.
         PoolExhausted
             The pool's limit leaves no room. The grain is empty.
+        DeviceLost
+            The device cannot be used by this process any more; says what brings the data back.
         """
         self._check_open()
+        if self._engine.state == "FAILED":
+            relaunch(self, key)
         return restore(self, key)
-
-    def _hint(self, grain: Grain) -> str:
-        # Once a grain, and never for long: this is asked for by reprs.
-        if grain._etag is not None or self._closed:
-            return ""
-        if grain._hint is None:
-            grain._hint = ""
-            found = self._saver.peek(grain.key)
-            if found is not None:
-                when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006
-                grain._hint = (
-                    f"checkpoint {found.etag} of {when}, {bytes_text(found.nbytes)}: "
-                    f"lab.restore({grain.key!r}) brings it back"
-                )
-        return grain._hint
-
-    def _keep_durable(self) -> None:
-        """Save what deactivation would; say what ends with the process."""
-        ending = []
-        for grain in self._grains.values():
-            if self._residency.is_stored(grain) or not (grain._live() or grain.durable):
-                continue
-            if not grain.durable:
-                ending.append(grain.key)
-            elif grain._changed():
-                try:
-                    if grain._is_asleep():
-                        raise StateConflict("the store had refused it when it was deactivated")
-                    keep(grain, contents_of(grain))
-                except GpuResError as error:
-                    warnings.warn(
-                        f"durable grain {grain.key!r} was not saved: {error}",
-                        RuntimeWarning,
-                        stacklevel=3,
-                    )
-        if ending:
-            # Loud only to those who keep something.
-            level = logging.WARNING if self._saver.used else logging.INFO
-            logger.log(
-                level,
-                "%d grains end here with what they hold: %s; checkpoint() keeps one",
-                len(ending),
-                ", ".join(map(repr, ending[:5])) + (", …" if len(ending) > 5 else ""),
-            )
 
     # Engine -----------------------------------------------------------------------------------
 
@@ -401,7 +368,7 @@ class GrainManager:
             while not self._engine.wait_drained(50_000_000):
                 pass
             self._saver.drain()
-            self._keep_durable()
+            keep_durable(self)
         finally:
             ended = self._finish()
         if not ended:
@@ -438,7 +405,7 @@ class GrainManager:
         try:
             if self._engine.wait_drained(EXIT_DRAIN_NS):
                 self._saver.drain()
-                self._keep_durable()
+                keep_durable(self)
             elif any(grain.durable for grain in self._grains.values()):
                 logger.warning("durable grains were not saved: a kernel was still running at exit")
         finally:

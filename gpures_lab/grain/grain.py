@@ -10,7 +10,7 @@ from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import normalize_allocation
 from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
-from gpures_lab.grain.checkpoint import checkpoint
+from gpures_lab.grain.checkpoint import checkpoint, hint_of
 from gpures_lab.grain.program import Program
 from gpures_lab.grain.residency import deactivate
 from gpures_lab.grain.state import GrainState
@@ -264,7 +264,7 @@ class Grain(_native.GrainBase):
         counts = self._counts()
         place = f", ring {counts['ring']}" if self.placement == "dedicated" else ""
         asleep = ", deactivated" if self._is_asleep() else ""
-        hint = owner._hint(self)
+        hint = hint_of(self)
         return (
             f"<Grain {self.key!r} on {owner.driver.label}: {counts['allocations']} allocations, "
             f"{bytes_text(counts['bytes'])}, {count_text(counts['messages'])} messages{place}"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
 
-__all__ = ["Residency", "deactivate", "make_room", "wake"]
+__all__ = ["Asleep", "Residency", "deactivate", "make_room", "wake"]
 
 logger = logging.getLogger("gpures_lab")
 
@@ -36,7 +36,7 @@ LOOK_AGAIN_S = 0.0005
 RACES = 100
 
 
-class _Asleep(Protocol):
+class Asleep(Protocol):
     """Where the contents of a grain wait."""
 
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
@@ -86,8 +86,8 @@ class Residency:
 
     def __init__(self, owner: GrainManager) -> None:
         self._weak_owner = weakref.ref(owner)  # a manager that nobody holds ends at once
-        self._lock = threading.RLock()
-        self._asleep: dict[Grain, _Asleep] = {}
+        self.lock = threading.RLock()
+        self._asleep: dict[Grain, Asleep] = {}
         self._spill = Spill()
 
     @property
@@ -100,7 +100,7 @@ class Residency:
         """Give a grain its memory back, contents and all; nothing if it has it."""
         if not grain._is_asleep():
             return
-        with self._lock:
+        with self.lock:
             if not grain._is_asleep():
                 return
             handles = grain._live()
@@ -132,7 +132,7 @@ class Residency:
             By the user: pending messages are waited for, and a durable grain that the store
             refuses stays; else it is left alone while in use, and spilled if need be.
         """
-        with self._lock:
+        with self.lock:
             if (grain._saving and not asked) or not grain._fall_asleep(not asked):
                 return False
             try:
@@ -145,7 +145,7 @@ class Residency:
         logger.info("grain %r deactivated", grain.key)
         return True
 
-    def _put_away(self, grain: Grain, *, asked: bool) -> _Asleep:
+    def _put_away(self, grain: Grain, *, asked: bool) -> Asleep:
         if grain.durable:
             try:
                 if grain._changed():
@@ -180,7 +180,7 @@ class Residency:
                 return False
             if missing <= 0 and attempt < RACES:
                 return True  # another thread has given something back
-            with self._lock:
+            with self.lock:
                 freed, waiting = self._evict(wanting, missing)
             if freed or not waiting or time.monotonic() >= limit:
                 return freed > 0
@@ -208,7 +208,7 @@ class Residency:
         owner = self._weak_owner()  # held meanwhile
         if owner is None:
             return None
-        with self._lock:
+        with self.lock:
             for idle_ns, grain in self._by_use(None):
                 if idle_ns < idle_after_ns:
                     break
@@ -228,7 +228,7 @@ class Residency:
 
     def discard(self, grain: Grain) -> bool:
         """Forget a grain that is asleep. False: it is awake."""
-        with self._lock:
+        with self.lock:
             where = self._asleep.pop(grain, None)
             if where is None:
                 return False
@@ -236,13 +236,20 @@ class Residency:
             where.forget()
             return True
 
+    def take_all(self) -> list[tuple[Grain, Asleep]]:
+        """Hand over the grains that are asleep; for who brings them elsewhere."""
+        with self.lock:
+            taken = list(self._asleep.items())
+            self._asleep.clear()
+        return taken
+
     def is_stored(self, grain: Grain) -> bool:
         """Whether a grain that is asleep lies in the store."""
         return isinstance(self._asleep.get(grain), _Stored)
 
     def close(self) -> None:
         """Remove the spill folder."""
-        with self._lock:
+        with self.lock:
             self._asleep.clear()
             self._spill.close()
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_scope
 
 from gpures_lab.errors import InvalidOption
-from gpures_lab.kernels import Kernel, cpp_kernel, kernel_from_source
+from gpures_lab.kernels import cpp_kernel, kernel_from_source
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import TimedCompute
 from gpures_lab.magics.inference import FIRST_LINE, Uses, infer_python
 from gpures_lab.magics.inference_cpp import declaration, infer_cpp
+from gpures_lab.magics.progress import repeated, waited
+from gpures_lab.magics.recipes import Recipe, Recipes
 
 if TYPE_CHECKING:
+    from gpures_lab.grain import Completion, ComputeResult
     from gpures_lab.magics.memory import GrainMagics
     from gpures_lab.magics.names import Names
 
@@ -28,7 +32,7 @@ class ComputeMagics(Magics):
     def __init__(self, shell: Any, lines: GrainMagics) -> None:
         super().__init__(shell)
         self._lines = lines
-        self._kernels: dict[str, Kernel] = {}
+        self._recipes = Recipes()
 
     @property
     def short_errors(self) -> bool:
@@ -72,43 +76,45 @@ class ComputeMagics(Magics):
         told = dict(_param(text, names) for text in args.param)
         # Handles that only the grain has by name count as well.
         visible = {**grain.handles, **names.visible}
-        infer = infer_python if args.lang == "python" else infer_cpp
-        uses = infer(args.name, body, visible, tuple(told))
-        uses = _as_told(uses, args)
+        recipe = self._recipes.find(args, body, visible, told)
+        if recipe is None:
+            recipe = self._new_recipe(args, body, visible, told, names)
+        uses, kernel = recipe.uses, recipe.kernel
         arrays = {each: names.handle(each, grain) for each in (*uses.inputs, *uses.outputs)}
         values = {each: told.get(each, visible.get(each)) for each in uses.params}
-        kernel = self._kernel(args, body, uses, arrays=arrays, values=values, visible=visible)
-        completions = [
-            grain.compute(
-                kernel,
-                inputs=[arrays[each] for each in uses.inputs],
-                outputs=[arrays[each] for each in uses.outputs],
-                params=values,
-                n=count,
-            )
-            for _ in range(repeat)
-        ]
+        inputs = [arrays[each] for each in uses.inputs]
+        outputs = [arrays[each] for each in uses.outputs]
+
+        def post() -> Completion[ComputeResult]:
+            return grain.compute(kernel, inputs=inputs, outputs=outputs, params=values, n=count)
+
         if args.noblock:
+            for _ in range(repeat - 1):
+                post()
+            last = post()
             if args.into is None:
-                return completions[-1]
-            names.bind(args.into, completions[-1])
+                return last
+            names.bind(args.into, last)
             return None
-        results = [each.result() for each in completions]
+        # Of many, each result is taken as soon as there are others to wait for.
+        result = waited(post(), args.name) if repeat == 1 else repeated(post, repeat, args.name)
         if not args.time:
             return None
         given = (*uses.inputs, *uses.params)
-        return TimedCompute.of(results[-1], uses.outputs, given, kernel.versions)
+        return TimedCompute.of(result, uses.outputs, given, kernel.versions)
 
-    def _kernel(
+    def _new_recipe(
         self,
         args: argparse.Namespace,
         body: str,
-        uses: Uses,
-        *,
-        arrays: dict[str, Any],
-        values: dict[str, Any],
         visible: dict[str, Any],
-    ) -> Kernel:
+        told: dict[str, Any],
+        names: Names,
+    ) -> Recipe:
+        infer = infer_python if args.lang == "python" else infer_cpp
+        uses = _as_told(infer(args.name, body, visible, tuple(told)), args)
+        arrays = {each: names.handle(each, None) for each in (*uses.inputs, *uses.outputs)}
+        values = {each: told.get(each, visible.get(each)) for each in uses.params}
         if args.lang == "cpp":
             found = cpp_kernel(
                 args.name,
@@ -129,17 +135,15 @@ class ComputeMagics(Magics):
                 first_line=FIRST_LINE,
                 checked=not args.fast,
             )
-        # An equal cell is the same kernel, with what it has compiled.
-        return self._kernels.setdefault(found.identity, found)
+        return self._recipes.keep(args, body, visible, told, Recipe(uses, found))
 
 
 def _as_told(uses: Uses, args: argparse.Namespace) -> Uses:
     """The line's --in and --out in place of what the body says."""
     outputs = uses.outputs if args.outputs is None else tuple(args.outputs)
     inputs = uses.inputs if args.inputs is None else tuple(args.inputs)
-    return Uses(
-        tuple(each for each in inputs if each not in outputs), outputs, uses.params, uses.indices
-    )
+    inputs = tuple(each for each in inputs if each not in outputs)
+    return replace(uses, inputs=inputs, outputs=outputs)
 
 
 def _param(text: str, names: Names) -> tuple[str, Any]:

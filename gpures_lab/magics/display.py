@@ -11,6 +11,7 @@ import numpy as np
 from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import GpuResError
 from gpures_lab.grain import ComputeResult, RunResult
+from gpures_lab.metrics import ResidentMemoryMetrics
 from gpures_lab.metrics.units import bytes_text, count_text, latency_text
 
 __all__ = [
@@ -132,8 +133,14 @@ def _pretty_run(result: RunResult, printer: Any, cycle: bool) -> None:
     printer.text(f"{count_text(result.iterations)} iteration{many}  {times_text(result)}")
 
 
+def _pretty_metrics(metrics: ResidentMemoryMetrics, printer: Any, cycle: bool) -> None:
+    del cycle
+    printer.text(str(metrics))
+
+
 _RESULTS: dict[type, Callable[[Any, Any, bool], None]] = {
     ComputeResult: _pretty_compute,
+    ResidentMemoryMetrics: _pretty_metrics,
     RunResult: _pretty_run,
 }
 

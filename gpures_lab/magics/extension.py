@@ -8,13 +8,14 @@ from gpures_lab.magics.comms import offer_comms, withdraw_comms
 from gpures_lab.magics.completion import IDENTIFIER, matcher
 from gpures_lab.magics.compute import ComputeMagics
 from gpures_lab.magics.display import show_handles, unshow_handles
+from gpures_lab.magics.keeping import KeepingMagics
 from gpures_lab.magics.looking import LookingMagics
 from gpures_lab.magics.memory import GrainMagics
 from gpures_lab.magics.programs import ProgramMagics
 
 __all__ = ["load", "unload"]
 
-_Ours = GrainMagics | LookingMagics | ComputeMagics | ProgramMagics
+_Ours = GrainMagics | KeepingMagics | LookingMagics | ComputeMagics | ProgramMagics
 
 
 def load(shell: Any) -> None:
@@ -26,6 +27,7 @@ def load(shell: Any) -> None:
     lines = GrainMagics(shell)
     shell.register_magics(
         lines,
+        KeepingMagics(shell, lines),
         LookingMagics(shell, lines),
         ComputeMagics(shell, lines),
         ProgramMagics(shell, lines),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import numbers
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,15 @@ from gpures_lab.kernels.captures import BUILTINS
 from gpures_lab.kernels.source import Source
 from gpures_lab.magics.names import on_the_host
 
-__all__ = ["INDICES", "Uses", "check_arrays", "highest_index", "infer_python", "is_number"]
+__all__ = [
+    "INDICES",
+    "Uses",
+    "check_arrays",
+    "highest_index",
+    "infer_python",
+    "is_number",
+    "others",
+]
 
 INDICES = ("i", "j", "k")
 RESERVED = (*INDICES, "n")
@@ -26,12 +35,16 @@ FIRST_LINE = 2  # the magic's own line is the cell's first
 
 @dataclass(frozen=True, slots=True)
 class Uses:
-    """Names of a body, each in the order of its first use."""
+    """Names of a body, each in the order of its first use.
+
+    ``others`` are free names that are none of these: builtins, modules, functions.
+    """
 
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     params: tuple[str, ...]
     indices: int
+    others: tuple[str, ...] = field(default=(), compare=False)
 
 
 def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequence[str]) -> Uses:
@@ -86,12 +99,30 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
         elif isinstance(value, np.ndarray):
             raise InvalidOption(on_the_host(each, value), name=each)
         elif each not in visible and each not in BUILTINS:
+            if hasattr(builtins, each):
+                raise CompileError(
+                    f"kernel {name}: kernels have no {each}; of Python's own functions they have "
+                    f"{', '.join(sorted(BUILTINS))}",
+                    kernel=name,
+                )
             raise InvalidOption(
                 f"kernel {name}: {each} is not defined; assign it, or give --param {each}=…",
                 name=each,
             )
     check_arrays(name, inputs, outputs, visible)
-    return Uses(tuple(inputs), outputs, tuple(params), highest_index(free))
+    return Uses(
+        tuple(inputs),
+        outputs,
+        tuple(params),
+        highest_index(free),
+        others(free, inputs, outputs, params),
+    )
+
+
+def others(free: Sequence[str], *known: Sequence[str]) -> tuple[str, ...]:
+    """Return the free names that have no other part."""
+    taken = set(RESERVED).union(*known)
+    return tuple(each for each in free if each not in taken)
 
 
 def check_arrays(

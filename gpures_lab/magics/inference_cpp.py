@@ -9,7 +9,14 @@ import numpy as np
 
 from gpures_lab._core._native import ResidentArray
 from gpures_lab.kernels.cpp.tokens import Token, tokenize
-from gpures_lab.magics.inference import RESERVED, Uses, check_arrays, highest_index, is_number
+from gpures_lab.magics.inference import (
+    RESERVED,
+    Uses,
+    check_arrays,
+    highest_index,
+    is_number,
+    others,
+)
 
 __all__ = ["declaration", "infer_cpp"]
 
@@ -66,7 +73,8 @@ def infer_cpp(name: str, body: str, visible: Mapping[str, Any], given: Sequence[
         or (is_number(visible.get(each)) and each not in (*RESERVED, *inputs, *outputs))
     )
     check_arrays(name, inputs, outputs, visible)
-    return Uses(inputs, outputs, params, highest_index(free))
+    left = others(free, inputs, outputs, params)
+    return Uses(inputs, outputs, params, highest_index(free), left)
 
 
 def declaration(uses: Uses, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> str:

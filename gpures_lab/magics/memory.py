@@ -50,6 +50,14 @@ class GrainMagics(Magics):
         assert self.lab is not None
         return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
 
+    def restore(self, key: str | None) -> Grain:
+        """Return a grain as its last checkpoint has it; it is the current one from here on."""
+        lab = manager()
+        self._meet(lab)
+        found = lab.restore(self._key if key is None else key)
+        self._key = found.key
+        return found
+
     def recent_trace(self) -> Trace:
         """Return the trace of the latest messages.
 

@@ -17,6 +17,7 @@ from gpures_lab.errors import InvalidOption
 from gpures_lab.grain import Program
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line
+from gpures_lab.magics.progress import waited
 
 if TYPE_CHECKING:
     from gpures_lab.magics.memory import GrainMagics
@@ -103,9 +104,7 @@ class ProgramMagics(Magics):
             if not mark:
                 raise InvalidOption(f"--param {text}: give name=number, as in a=2.0", param=text)
             params[name] = names.evaluate(value, f"--param {name}=")
-        return program.run(
-            repeat=names.evaluate(args.repeat, "--repeat"),
-            until=until,
-            every=names.evaluate(args.every, "--every"),
-            params=params,
-        ).result()
+        repeat = names.evaluate(args.repeat, "--repeat")
+        every = names.evaluate(args.every, "--every")
+        run = program.run(repeat=repeat, until=until, every=every, params=params)
+        return waited(run, args.name, repeat)

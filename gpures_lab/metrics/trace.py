@@ -106,8 +106,8 @@ class Recorder:
         self._open: list[Trace] = []
         self._lock = threading.Lock()
 
-    def start(self, rows: int) -> Trace:
-        """Return a new trace of what is done from now on.
+    def start(self, rows: int, *, earlier: bool = False) -> Trace:
+        """Return a new trace of what is done from now on, or of what is still kept as well.
 
         Raises
         ------
@@ -115,7 +115,7 @@ class Recorder:
         """
         if isinstance(rows, bool) or not isinstance(rows, int) or not 1 <= rows <= MOST_ROWS:
             raise InvalidOption(f"rows={rows!r} is out of range; keep 1 to {MOST_ROWS:,} messages")
-        trace = Trace(self, rows)
+        trace = Trace(self, rows, earlier=earlier)
         with self._lock:
             self._open.append(trace)
             self._keep()
@@ -149,11 +149,11 @@ class Trace:
         Messages kept; the oldest go first.
     """
 
-    def __init__(self, recorder: Recorder, rows: int) -> None:
+    def __init__(self, recorder: Recorder, rows: int, *, earlier: bool) -> None:
         self.rows = rows
         self._recorder = recorder
         self._source = recorder.source
-        self._begin, _ = self._source.read_trace(2**63)
+        self._begin = 0 if earlier else self._source.read_trace(2**63)[0]
         self._seen: tuple[int, NDArray[np.void], TraceWords] | None = None
 
     @property

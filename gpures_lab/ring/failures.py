@@ -92,7 +92,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
             return RingStalled(
                 f"{what} on grain {grain!r} was answered because its ring made no progress for "
                 "`stall_s`: a kernel does not end; restart the Jupyter kernel (or process) to "
-                "free the worker",
+                f"free the worker, or go on from the last checkpoint: lab.restore({grain!r})",
                 **fields,
             )
         case Status.RING_CLOSED:
@@ -102,7 +102,10 @@ def failure(completion: Completion[Any]) -> GpuResError:
                 **fields,
             )
         case Status.DEVICE_LOST:
-            return DeviceLost(f"{what}: the device was lost with grain {grain!r} on it", **fields)
+            return DeviceLost(
+                f"{what}: the device was lost with grain {grain!r} on it; {_way_back(grain)}",
+                **fields,
+            )
     return GpuResError(
         f"{what} on grain {grain!r} was refused by the ring: {status.name}", **fields
     )
@@ -118,15 +121,22 @@ def again(error: BaseException) -> BaseException:
     return fresh
 
 
+def _way_back(key: str) -> str:
+    return (
+        "its last checkpoint comes back in a new process: restart the Jupyter kernel, then "
+        f"gpures_lab.manager().restore({key!r})"
+    )
+
+
 def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     flag, array, axis, index, extent = state["fault"][:5]
     if not flag:
         return f"{what}: an element range leaves its allocation; nothing was changed"
-    where = "flat index" if axis < 0 else f"index of axis {axis}"
+    where = f"flat index {index}" if axis < 0 else f"index {index} of axis {axis}"
     return (
-        f"{what}: kernel {kernel} used {where} {index} of array {array} (counting the distinct "
-        f"arrays of the call from 0), which has {extent}; the access was skipped, the other "
-        "indices ran; guard it with `if`, or give n=/shape= for fewer indices"
+        f"{what}: kernel {kernel} used {where} of array {array}, which has {extent} (arrays are "
+        "counted from 0 as the call binds them, equal handles once); the access was skipped, the "
+        "other indices ran; guard it with `if`, or give n=/shape= for fewer indices"
     )
 
 
@@ -176,12 +186,16 @@ def refused(key: str, cause: int, current: int) -> GpuResError:
     if cause == Status.RING_STALLED:
         return RingStalled(
             f"the ring of grain {key!r} stalled at request {current}: a kernel does not end; "
-            "restart the Jupyter kernel (or process) to free the worker",
+            "restart the Jupyter kernel (or process) to free the worker, or go on from the last "
+            f"checkpoint: lab.restore({key!r})",
             grain=key,
             request=current,
         )
     if cause == Status.DEVICE_LOST:
-        return DeviceLost(f"the device of grain {key!r} was lost; make a new manager", grain=key)
+        return DeviceLost(
+            f"the device of grain {key!r} was lost; {_way_back(key)}",
+            grain=key,
+        )
     return closed(key, False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["can_show_widgets", "load_bokehjs"]
+__all__ = ["can_show_widgets"]
 
 
 def can_show_widgets() -> bool:
@@ -13,15 +13,3 @@ def can_show_widgets() -> bool:
         return False
     shell = get_ipython()
     return getattr(shell, "kernel", None) is not None
-
-
-def load_bokehjs() -> None:
-    """Send BokehJS with the cell: from the installed wheel, so it works without a network.
-
-    Each time, because a page that was loaded again has lost it. It stays in the cell's output
-    (some megabytes); clear the cell before the notebook is shared.
-    """
-    from bokeh.io.notebook import load_notebook
-    from bokeh.resources import INLINE
-
-    load_notebook(INLINE, hide_banner=True)

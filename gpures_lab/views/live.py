@@ -13,16 +13,22 @@ from gpures_lab.grain import GrainManager, manager
 from gpures_lab.views.controls import Controls
 from gpures_lab.views.embed import figures_widget
 from gpures_lab.views.extra import require
-from gpures_lab.views.frontend import can_show_widgets, load_bokehjs
+from gpures_lab.views.frontend import can_show_widgets
+from gpures_lab.views.grains import grains_html
 from gpures_lab.views.page import Page
+from gpures_lab.views.palette import palette_of
 from gpures_lab.views.readings import Reader, Reading
 from gpures_lab.views.report import save_report
+from gpures_lab.views.showing import Showing
 from gpures_lab.views.ticker import Ticker
+from gpures_lab.views.timeline import MOST_MESSAGES
 
 if TYPE_CHECKING:
     from os import PathLike
 
 __all__ = ["Dashboard", "close_dashboard", "dashboard"]
+
+TEXT_PERIOD_S = 0.5  # of table and timeline: nobody reads them faster, and they cost most
 
 
 class Dashboard:
@@ -65,10 +71,12 @@ class Dashboard:
         self._reader = Reader(self.lab, window_s=window_s)
         self._ticker = Ticker(self._tick, rate_hz=rate_hz)
         self._page = Page(self.lab.driver.label, theme=theme, history=history)
+        self._palette = palette_of(theme)
         self._lock = threading.Lock()  # guards the reader and the readings
         self._readings: deque[Reading] = deque(maxlen=history)
         self._stale = False
         self._closed = False
+        self._next_text_s = 0.0
         self._tick()
         if self._stale:
             raise RingClosed("this manager was closed; gl.manager() makes a new one", forked=False)
@@ -84,8 +92,11 @@ class Dashboard:
             park=self.lab.park,
             release=self._release,
         )
-        self._figures: Any = figures_widget(self._page)
-        self._box: Any = widgets.VBox([self._controls.box, self._figures])
+        self._trace = self.lab._recorder.start(MOST_MESSAGES, earlier=True)  # noqa: SLF001
+        self._table: Any = widgets.HTML()
+        self._showing = Showing(
+            lambda: figures_widget(self._page), above=[self._controls.box], below=[self._table]
+        )
         self._ticker.start()
 
     @property
@@ -102,7 +113,9 @@ class Dashboard:
             return f"nothing read from {self.lab.driver.label} yet"
         if self._stale or self._closed:
             return f"stale since {last.taken_at.astimezone():%H:%M:%S}"
-        return f"{last.metrics.engine_state} on {self.lab.driver.label}, {last.grain_count} grains"
+        return (
+            f"{last.metrics.engine_state} on {self.lab.driver.label}, {_grains(last.grain_count)}"
+        )
 
     def save(self, path: str | PathLike[str] = "report.html", *, theme: str = "light") -> Path:
         """Write what is shown to one self-contained HTML file, which does not move.
@@ -111,7 +124,8 @@ class Dashboard:
         """
         with self._lock:
             readings = list(self._readings)
-        return save_report(path, readings, self.lab.driver.label, theme=theme)
+        messages = self._trace.messages(MOST_MESSAGES)
+        return save_report(path, readings, self.lab.driver.label, messages=messages, theme=theme)
 
     def close(self) -> None:
         """Stop the thread and close the comms; what is on the page stays. Harmless if repeated."""
@@ -119,9 +133,10 @@ class Dashboard:
             return
         self._closed = True
         self._ticker.close()
-        self._figures.close()
+        self._trace.close()
+        self._showing.close()
+        self._table.close()
         self._controls.close()
-        self._box.close()
 
     def _tick(self) -> bool:
         with self._lock:
@@ -141,6 +156,11 @@ class Dashboard:
         if controls is not None:
             controls.offer(list(self.lab.grains))
             controls.say(self.status)
+            self._showing.look()
+            if reading.taken_at.timestamp() >= self._next_text_s:
+                self._next_text_s = reading.taken_at.timestamp() + TEXT_PERIOD_S
+                self._page.show_messages(self._trace.messages(MOST_MESSAGES))
+                self._table.value = grains_html(reading, self.lab.driver.label, self._palette)
         return True
 
     def _choose_grain(self, key: str) -> None:
@@ -157,9 +177,7 @@ class Dashboard:
         if self._closed or not can_show_widgets():
             display({"text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
             return
-        load_bokehjs()
-        bundle = self._box._repr_mimebundle_()
-        display({**bundle, "text/plain": repr(self)}, raw=True)  # type: ignore[no-untyped-call]
+        self._showing.show(repr(self))
 
     def __repr__(self) -> str:
         if self._closed:
@@ -174,6 +192,10 @@ class Dashboard:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+
+def _grains(count: int) -> str:
+    return "1 grain" if count == 1 else f"{count:,} grains"
 
 
 _open: WeakValueDictionary[int, Dashboard] = WeakValueDictionary()

@@ -9,11 +9,14 @@ from gpures_lab.errors import InvalidOption
 from gpures_lab.views import figures
 from gpures_lab.views.extra import require
 from gpures_lab.views.palette import palette_of
-from gpures_lab.views.readings import COLUMNS, GRAIN_COLUMNS, MOST_GRAINS
+from gpures_lab.views.readings import COLUMNS
+from gpures_lab.views.stale import say_when_stale
+from gpures_lab.views.timeline import TIMELINE_COLUMNS, timeline_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gpures_lab.metrics import TracedMessage
     from gpures_lab.views.readings import Reading
 
 __all__ = ["Page"]
@@ -48,16 +51,15 @@ class Page:
                 f"history={history!r} is out of range; keep 1 to {LONGEST_HISTORY:,} ticks",
                 history=history,
             )
-        from bokeh.layouts import column, gridplot
+        from bokeh.layouts import gridplot
         from bokeh.models import ColumnDataSource
-        from bokeh.models.widgets import Div
 
         palette = palette_of(theme)
         self.theme = theme
         self.history = history
         self.lock = threading.RLock()
         self.source: Any = ColumnDataSource({name: [] for name in COLUMNS})
-        self.grains_source: Any = ColumnDataSource({name: [] for name in GRAIN_COLUMNS})
+        self.timeline: Any = ColumnDataSource({name: [] for name in TIMELINE_COLUMNS})
         charts = [
             figures.pool_figure(self.source, palette, driver),
             figures.throughput_figure(self.source, palette, driver),
@@ -65,25 +67,20 @@ class Page:
             figures.queue_figure(self.source, palette, driver),
             figures.kernels_figure(self.source, palette, driver),
         ]
-        self.caption: Any = Div(
-            text="",
-            styles={"color": f"var(--jp-content-font-color1, {palette.text})"},
-        )
-        self.table: Any = figures.grains_table(self.grains_source, palette)
-        self._driver = driver
-        cells = [*charts, column(self.caption, self.table, sizing_mode="stretch_width")]
         for chart in charts[1:]:  # one span of time: a zoom in one figure is a zoom in all
             chart.x_range = charts[0].x_range
+        charts.append(figures.timeline_figure(self.timeline, palette, driver))
         self.root: Any = gridplot(
-            [cells[:2], cells[2:4], cells[4:]],
+            [charts[:2], charts[2:4], charts[4:]],
             sizing_mode="stretch_width",
             toolbar_location=None,
             merge_tools=False,
         )
         self.charts: tuple[Any, ...] = tuple(charts)
+        say_when_stale(self.source, charts, palette)
 
     def show(self, reading: Reading) -> None:
-        """Add one tick to every figure, and replace the table if it changed."""
+        """Add one tick to every figure."""
         self.show_all([reading])
 
     def show_all(self, readings: Sequence[Reading]) -> None:
@@ -91,18 +88,13 @@ class Page:
         if not readings:
             return
         columns = {name: [reading.row[name] for reading in readings] for name in COLUMNS}
-        last = readings[-1]
         with self.lock:
             self.source.stream(columns, rollover=self.history)
-            if dict(self.grains_source.data) != last.grains:
-                self.grains_source.data = last.grains
-            text = _caption(last.grain_count, self._driver)
-            if self.caption.text != text:
-                self.caption.text = text
 
-
-def _caption(count: int, driver: str) -> str:
-    # Numbers and the driver's own label: nothing a user wrote becomes HTML here.
-    if count > MOST_GRAINS:
-        return f"<b>Grains on {driver}</b>: the {MOST_GRAINS} busiest of {count:,}"
-    return f"<b>Grains on {driver}</b>: {count:,}"
+    def show_messages(self, messages: Sequence[TracedMessage]) -> None:
+        """Replace what the timeline shows, if that changed."""
+        lanes, columns = timeline_columns(messages)
+        with self.lock:
+            if dict(self.timeline.data) != columns:
+                self.charts[-1].y_range.factors = lanes[::-1]  # the busiest on top
+                self.timeline.data = columns

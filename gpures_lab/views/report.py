@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpures_lab.views.grains import grains_html
 from gpures_lab.views.page import Page
 from gpures_lab.views.palette import palette_of
 
@@ -12,13 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
 
+    from gpures_lab.metrics import TracedMessage
     from gpures_lab.views.readings import Reading
 
 __all__ = ["save_report"]
 
 
 def save_report(
-    path: str | PathLike[str], readings: Sequence[Reading], driver: str, *, theme: str = "light"
+    path: str | PathLike[str],
+    readings: Sequence[Reading],
+    driver: str,
+    *,
+    messages: Sequence[TracedMessage] = (),
+    theme: str = "light",
 ) -> Path:
     """Write the figures of ``readings`` to one file that needs no network and no Python.
 
@@ -28,6 +35,8 @@ def save_report(
         The file; replaced if it exists. Its folder must exist.
     readings
         What is drawn, oldest first.
+    messages
+        What the timeline shows.
     driver
         What the titles say the figures ran on.
     theme
@@ -43,9 +52,14 @@ def save_report(
     from bokeh.resources import INLINE
 
     page.show_all(readings)
+    page.show_messages(messages)
     html = file_html(page.root, resources=INLINE, title="gpures_lab report")
-    background = palette_of(theme).background
-    html = html.replace("<head>", f"<head><style>body{{background:{background}}}</style>", 1)
+    palette = palette_of(theme)
+    style = f"<style>body{{background:{palette.background};font-family:sans-serif}}</style>"
+    html = html.replace("<head>", f"<head>{style}", 1)
+    if readings:
+        before, end, after = html.rpartition("</body>")
+        html = before + grains_html(readings[-1], driver, palette) + end + after
     target = Path(path)
     target.write_text(html, encoding="utf-8")
     return target

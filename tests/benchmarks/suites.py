@@ -31,6 +31,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "workloads.zscore",
         "workloads.inference",
     ),
+    "state": ("state.checkpoint_speed", "state.neighbours", "state.swap_cost"),
     "notebook": ("notebook.cells",),
 }
 

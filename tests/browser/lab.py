@@ -36,10 +36,17 @@ def labextension_missing() -> str | None:
 
 
 class Server:
-    """A Jupyter server process with folders of its own; ``with`` starts and ends it."""
+    """A Jupyter server process with folders of its own; ``with`` starts and ends it.
 
-    def __init__(self, folder: Path) -> None:
+    Parameters
+    ----------
+    extension
+        Whether it has our server extension and the built labextension.
+    """
+
+    def __init__(self, folder: Path, *, extension: bool = True) -> None:
         self.folder = folder
+        self.extension = extension
         self.notebooks = folder / "notebooks"
         self.log = folder / "server.log"
         self.url = ""
@@ -50,12 +57,12 @@ class Server:
         for each in (self.notebooks, data / "labextensions", config, runtime):
             each.mkdir(parents=True)
         # What the working tree has, whatever the installation was made from.
-        if LABEXTENSION.is_dir():
+        if self.extension and LABEXTENSION.is_dir():
             (data / "labextensions" / "gpures-lab").symlink_to(LABEXTENSION)
         quiet = config / "settings" / "@jupyterlab" / "apputils-extension"
         quiet.mkdir(parents=True)
         (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": True}}}
+        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": self.extension}}}
         (config / "jupyter_server_config.json").write_text(json.dumps(enabled))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(

@@ -240,6 +240,15 @@ def test_progress_survives_lease_exits(lab: gl.GrainManager) -> None:
     assert lab._engine.snapshot()["launches"] > before + 1
 
 
+def test_work_of_earlier_launches_is_no_waiting(lab: gl.GrainManager) -> None:
+    """Would catch: a queue time that has the launches before the last in it, so more than all."""
+    grain = lab.grain()
+    _, program = counter(grain, steps=7)
+    result = program.run(repeat=150_000).result(LIMIT_S)
+    assert lab._engine.snapshot()["launches"] > 2
+    assert result.queue_ns + result.execution_time_ns <= result.round_trip_ns
+
+
 def test_a_park_in_the_middle_of_a_program(lab: gl.GrainManager) -> None:
     """Would catch: a program that cannot be parked, or that goes on inside `quiesced`."""
     grain = lab.grain()

@@ -69,10 +69,36 @@ def test_an_equal_cell_adds_no_kernel(filled: Notebook) -> None:
     assert sorted(use.versions for use in gl.manager().kernels()) == sorted(kernels)
 
 
+def test_a_cell_that_is_run_again_means_what_its_names_mean_now(filled: Notebook) -> None:
+    """Would catch: what the cell came to the first time, although a name is another thing now."""
+    cell = "%%grain_compute\nz[i] = abs(a * x[i])"
+    filled("a = -2")
+    filled(cell)
+    assert values(filled)[:3] == [0, 2, 4]
+    filled("a = 3.0")
+    filled(cell)
+    assert values(filled)[:3] == [0, 3, 6]
+    filled("%grain_alloc x --from np.arange(8) --dtype float64")
+    filled("x.write(5).result()")
+    filled(cell)
+    assert values(filled)[:3] == [15, 15, 15]
+    filled("a = np.zeros(8)")
+    assert "a is a NumPy array on the host" in str(filled.refused(cell))
+    filled("a = x")
+    assert "used as a number" in str(filled.refused(cell))
+    filled("a = 1.0\ndef abs(v):\n    return v + 100")
+    filled(cell)
+    assert values(filled)[:3] == [105, 105, 105]
+    filled("def abs(v):\n    return v + 200")
+    filled(cell)
+    assert values(filled)[:3] == [205, 205, 205]
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
         ("z[i] = w", "w is not defined"),
+        ("z[i] = sorted(x)[i]", "kernels have no sorted; of Python's own functions they have abs"),
         ("z[i] = px[i]", "px is a NumPy array on the host: %grain_alloc x --from px"),
         ("z[i] = x", "used as a number"),
         ("z[i] = a[i]", "a is a float, no resident array"),

@@ -17,7 +17,7 @@ def test_loading_twice_and_reloading_leave_one_of_each(bare_shell: Notebook) -> 
     before = list(shell.configurables)
     for line in ("%load_ext gpures_lab", "%load_ext gpures_lab", "%reload_ext gpures_lab"):
         bare_shell(line)
-    assert len(shell.configurables) == len(before) + 4
+    assert len(shell.configurables) == len(before) + 5
 
 
 def test_unloading_leaves_the_shell_as_it_was(bare_shell: Notebook) -> None:

@@ -30,6 +30,8 @@ def test_list_and_metrics_show_what_the_grain_holds(notebook: Notebook) -> None:
     assert notebook("%grain_metrics").active_allocation_count == 1
     assert notebook("%grain_metrics --all").active_allocation_count == 1
     assert isinstance(notebook("%grain_metrics --frame"), pd.DataFrame)
+    form = notebook.shell.display_formatter.format
+    assert form(notebook("%grain_metrics"))[0]["text/plain"].startswith("Memory Pool:\n")
 
 
 def test_the_latest_messages_can_be_written_at_any_time(notebook: Notebook, tmp_path: Path) -> None:

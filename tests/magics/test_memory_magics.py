@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 MAGICS = (
     "grain",
+    "grain_checkpoint",
     "grain_dashboard",
+    "grain_restore",
     "grain_alloc",
     "grain_write",
     "grain_read",

@@ -10,6 +10,8 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab.views import Page, Reader, save_report
+from gpures_lab.views.grains import grains_html
+from gpures_lab.views.palette import palette_of
 from gpures_lab.views.readings import COLUMNS, MOST_GRAINS
 
 if TYPE_CHECKING:
@@ -50,14 +52,15 @@ def test_a_document_is_built_for_any_number_of_grains(lab: gl.GrainManager, grai
     document.add_root(page.root)
     assert standalone_docs_json_and_render_items([document])[0]
     assert len(page.source.data["time"]) == 2
-    assert len(page.grains_source.data["key"]) == min(grains, MOST_GRAINS)
-    assert f"{grains:,}" in page.caption.text
+    table = grains_html(reader.read(), lab.driver.label, palette_of("auto"))
+    assert table.count("<tr>") == 1 + min(grains, MOST_GRAINS)
+    assert f"{grains:,}" in table
 
 
 def test_every_title_says_on_which_driver_it_ran(lab: gl.GrainManager) -> None:
     """Would catch: figures of CPU threads taken for those of a GPU."""
     page, _ = filled(lab, 1)
-    assert [lab.driver.label in chart.title.text for chart in page.charts] == [True] * 5
+    assert [lab.driver.label in chart.title.text for chart in page.charts] == [True] * 6
 
 
 def test_the_history_is_bounded(lab: gl.GrainManager) -> None:

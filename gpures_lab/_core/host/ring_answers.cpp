@@ -58,7 +58,11 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
       request.opcode == u16(Opcode::kRunProgram) && answer.detail == sizeof(request.fault);
   const u64 worked = program ? u64(request.fault[RunProgram::kService]) : answer.service;
   const u64 service = device ? worked : scale.to_ns(worked);
-  const u64 taken = device ? host_ticks(answer.taken, worked, waiting.posted, now) : answer.taken;
+  // The entry tells the last launch: what a program worked before it was no waiting.
+  const u64 last = program ? std::min<u64>(answer.service, worked) : worked;
+  const u64 before = device ? scale.from_ns(worked - last) : worked - last;
+  u64 taken = device ? host_ticks(answer.taken, last, waiting.posted, now) : answer.taken;
+  if (taken != kUnmeasured) taken -= std::min(taken, before);
   const u64 queue = taken == kUnmeasured
                         ? kUnmeasured
                         : scale.to_ns(std::max(taken, waiting.posted) - waiting.posted);

@@ -3,17 +3,17 @@
 Each module has one function that returns a Bokeh model, and builds nothing at import.
 """
 
-from gpures_lab.views.figures.grains import grains_table
 from gpures_lab.views.figures.kernels import kernels_figure
 from gpures_lab.views.figures.latency import latency_figure
 from gpures_lab.views.figures.pool import pool_figure
+from gpures_lab.views.figures.timeline import timeline_figure
 from gpures_lab.views.figures.traffic import queue_figure, throughput_figure
 
 __all__ = [
-    "grains_table",
     "kernels_figure",
     "latency_figure",
     "pool_figure",
     "queue_figure",
     "throughput_figure",
+    "timeline_figure",
 ]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from gpures_lab.views.palette import Palette
 
-__all__ = ["BYTES", "NANOSECONDS", "paint", "time_figure", "unit_axis"]
+__all__ = ["BYTES", "HEIGHT", "NANOSECONDS", "TOOLS", "paint", "time_figure", "unit_axis"]
 
 HEIGHT: Final = 220
+TOOLS: Final = "xpan,xwheel_zoom,box_zoom,reset,save"
 
 _SCALED: Final = """
 let value = tick;
@@ -24,6 +25,7 @@ NANOSECONDS: Final = (1000, ("ns", "µs", "ms", "s"))
 
 def time_figure(title: str, palette: Palette, **options: Any) -> Any:
     """Return an empty figure over time, in the colours of ``palette``."""
+    from bokeh.models import DatetimeTicker
     from bokeh.plotting import figure
 
     made = figure(
@@ -31,12 +33,14 @@ def time_figure(title: str, palette: Palette, **options: Any) -> Any:
         x_axis_type="datetime",
         height=HEIGHT,
         sizing_mode="stretch_width",
-        tools="xpan,xwheel_zoom,box_zoom,reset,save",
+        tools=TOOLS,
         toolbar_location="right",
         output_backend="canvas",
         **options,
     )
+    made.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)  # five overlap in half a cell's width
     made.toolbar.logo = None
+    made.toolbar.autohide = True  # six columns of buttons would be most of what one sees
     paint(made, palette)
     return made
 

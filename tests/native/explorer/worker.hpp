@@ -67,11 +67,25 @@ struct Env {
   // A slice takes a while; the next one must not begin when `stop` was up before this one ended.
   int call(const KernelEntry&, const Arguments& frame, i64 begin, i64) const {
     if (setup.block_threads != 1) return fault_in_one_thread(frame);
+    if (setup.repeats != 0) return program_step(frame);
     u64& was_up = world.host.stop_was_up[ring()];
     if (begin > 0 && was_up != 0) machine.fail("another slice although stop was up");
     machine.block_until([] { return true; });
     was_up = world.control.stop.value;
     machine.log("ends the slice at %lld%s", begin, was_up != 0 ? ", stop is up" : "");
+    return 0;
+  }
+
+  // Each step of each iteration once and in order, over any number of launches. [R12]
+  int program_step(const Arguments& frame) const {
+    machine.block_until([] { return true; });
+    const u64 position = world.host.executed[ring()] - 1;
+    const u64 step = world.host.steps[position]++;
+    if (u64(frame.space[0]) != 1 + step % 2 || step >= 2 * setup.repeats) {
+      machine.fail("position %llu runs step %lld of its program after %llu steps", position,
+                   frame.space[0] - 1, step);
+    }
+    machine.log("runs program step %llu", step);
     return 0;
   }
 
@@ -133,8 +147,15 @@ struct Env {
 };
 
 // Just before a message runs: it must be the next one, whole, and its page too.
+inline ProgramHeader& program_header() { return *reinterpret_cast<ProgramHeader*>(world.program); }
+
 inline void on_execute(u32 ring, u64 position) {
   Host& host = world.host;
+  if (setup.repeats != 0 && host.executed[ring] == position + 1 &&
+      host.stamp[ring][position] == 0) {
+    machine.log("goes on with position %llu", position);  // its program left with a launch
+    return;
+  }
   if (host.executed[ring] != position) {
     machine.fail("ring %u runs position %llu, position %llu is next", ring, position,
                  host.executed[ring]);
@@ -173,6 +194,13 @@ inline void on_answer(u32 ring, u64 position, u64 taken, Status status) {
   if (status != Status::kCancelled && must) {
     machine.fail("ring %u position %llu runs although it was cancelled before", ring, position);
   }
+  if (setup.repeats != 0 && host.steps[position] != 2 * setup.repeats) {
+    machine.fail("position %llu is answered after %llu of %llu program steps", position,
+                 host.steps[position], 2 * setup.repeats);
+  }
+  if (broken(Break::kProgressOfAnother)) {
+    program_header() = {2, 0, 0, 2 * kMaxIndices, position + 2, setup.repeats, 0, 0};
+  }
   const Status good = setup.block_threads == 1 ? Status::kOk : Status::kOutOfBounds;
   if (status != Status::kCancelled && status != good) {
     machine.fail("ring %u position %llu is answered with status %u", ring, position, u32(status));
@@ -196,6 +224,7 @@ inline void worker_body(u32 worker) {
     if (ring == 0 && broken(Break::kLeaveReset)) {
       Words::store_release_gpu(engine.shared->leave.value, 0);
     }
+    if (broken(Break::kProgressLost)) program_header().position = 0;
     serve(env, engine, view, seen);
     const u64 head = machine.load_quietly(world.states[ring].head);
     if (!setup.device) {

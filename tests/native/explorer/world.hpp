@@ -15,6 +15,7 @@ inline constexpr u32 kMessages = 8;
 inline constexpr u32 kHandles = 4;
 inline constexpr u32 kBlocks = 2;
 inline constexpr u32 kBlockBytes = 16;
+inline constexpr u32 kProgramWords = 40;
 inline constexpr u64 kLinger = 100, kLease = 900;  // ticks; the clock moves only by jumps
 
 // Each breaks one law on purpose; the test that runs it fails unless the explorer notices.
@@ -47,6 +48,8 @@ enum class Break : u8 {
   kReuseCancel,          // cancel: entry reused before its positions were answered
   kReturnAtRelease,      // block rented again while its Release is held back
   kReturnToOther,        // block rented by another ring before its Release completed
+  kProgressLost,         // [R12] a program's progress does not outlive its launch
+  kProgressOfAnother,    // [R12] a run goes on where an earlier run of the program ended
 };
 
 struct Setup {
@@ -64,6 +67,7 @@ struct Setup {
   bool stopper = false;
   u32 block_threads = 1;  // of each worker
   u64 slices = 0;         // messages are Computes of that many slices, instead of Noops
+  u64 repeats = 0;        // messages are RunPrograms of two steps, repeated that often
   u32 cancels = 0;
   bool late_pages = false;    // page words lie in store buffers, too
   bool publish_each = false;  // completions go out one by one
@@ -92,6 +96,7 @@ struct Host {
   u64 cancel_ring[kMessages], cancel_grain[kMessages], cancel_last[kMessages];
   u64 block_free, block_ring, block_position;  // the pool of explorer_blocks
   u64 at_barrier, barrier;                     // of a block of more than one thread
+  u64 steps[kMessages];                        // program steps run for a position of ring 0
 };
 
 struct World {
@@ -105,6 +110,7 @@ struct World {
   BlockEntry blocks[kBlocks];
   u64 holders[kBlocks];
   alignas(64) u64 memory[kBlocks][kBlockBytes / 8];
+  alignas(64) u64 program[kProgramWords];
   Host host;
 };
 
@@ -199,6 +205,8 @@ inline void name_word(const u64* word, char* text, std::size_t bytes) {
                    {&control.wake.value, "wake"},
                    {&control.cancel_count.value, "cancel_count"},
                    {&world.states[r].head, "head"},
+                   {&control.progress.iteration, "progress iteration"},
+                   {&control.progress.position, "progress position"},
                    {&control.cancel[0].grain, "cancel grain"},
                    {&control.cancel[0].last, "cancel last"}};
     for (const auto& known : in_ring) {

@@ -1,0 +1,85 @@
+"""After an engine has failed: a new one, and what can be brought back to it.
+
+A stalled ring has answered everything that was pending; its stuck worker keeps its thread and the
+old memory for good. Deactivated grains lie on disk, so they come along; others come back from their
+last checkpoint. A lost CUDA device takes the process's context with it: there the way back is a new
+process.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from gpures_lab.errors import DeviceLost, GpuResError
+from gpures_lab.grain.grain import Grain, allocate_named
+from gpures_lab.grain.tracing import recorder_of
+
+if TYPE_CHECKING:
+    from gpures_lab.grain.directory import GrainManager
+
+__all__ = ["relaunch"]
+
+logger = logging.getLogger("gpures_lab")
+
+
+def relaunch(owner: GrainManager, key: str) -> None:
+    """Give the manager a new engine, and every grain that was deactivated its memory there.
+
+    Raises
+    ------
+    DeviceLost
+        The device's context is gone; says how ``key`` comes back.
+    """
+    cause = _cause(owner)
+    if isinstance(cause, DeviceLost) and owner.driver.name != "host":
+        raise DeviceLost(
+            f"{owner.driver.label} was lost, and with it this process's context: restart the "
+            f"Jupyter kernel (or process), then gpures_lab.manager().restore({key!r})",
+            grain=key,
+        ) from cause
+    residency = owner._residency
+    with residency.lock:
+        asleep = residency.take_all()
+        ended = owner._engine.close(0)
+        owner._stores.clear()
+        owner._grains.clear()  # the old ones go on saying what happened
+        owner._engine = owner._new_engine()
+        owner._unseen = 0
+        owner._recorder.close()
+        owner._recorder = recorder_of(owner)
+        for old, where in asleep:
+            handles = old._live()
+            arrays = where.load(handles)
+            grain = Grain.activate(
+                owner,
+                old.key,
+                dtype=old.dtype,
+                dedicated=old.placement == "dedicated",
+                durable=old._durable,
+            )
+            owner._grains[old.key] = grain
+            for handle in handles:
+                fresh = allocate_named(
+                    grain, handle.shape, handle.dtype, handle.name, False, handle.memory_type
+                )
+                grain.write(fresh, arrays[int(handle)].reshape(handle.shape))
+            grain._state, grain._etag = old._state, old._etag
+            old._forget()
+            where.forget()
+    logger.warning(
+        "the engine failed (%s) and was replaced; %d deactivated grains came along%s",
+        type(cause).__name__,
+        len(asleep),
+        "" if ended else "; its stuck worker keeps a thread until the process ends",
+    )
+
+
+def _cause(owner: GrainManager) -> GpuResError | None:
+    for grain in owner.grains.values():
+        if not grain._is_asleep():
+            try:
+                grain.ping()
+            except GpuResError as error:
+                return error
+    return None

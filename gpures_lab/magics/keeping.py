@@ -1,0 +1,92 @@
+"""The line magics that keep state: checkpoint and restore."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
+
+from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.display import Line
+from gpures_lab.magics.progress import waited
+from gpures_lab.metrics.units import bytes_text
+
+if TYPE_CHECKING:
+    from gpures_lab.grain import Grain
+    from gpures_lab.magics.memory import GrainMagics
+    from gpures_lab.magics.names import Names
+
+__all__ = ["KeepingMagics"]
+
+AUTOMATIC = re.compile(r"a\d+")  # what an allocation without a name is called
+
+
+@magics_class
+class KeepingMagics(Magics):
+    """Checkpoints of the current grain."""
+
+    def __init__(self, shell: Any, lines: GrainMagics) -> None:
+        super().__init__(shell)
+        self._lines = lines
+
+    @property
+    def short_errors(self) -> bool:
+        """As configured for all magics."""
+        return bool(self._lines.short_errors)
+
+    @line_magic
+    @parsed()
+    @option("--replace", action="store_true", help="even over a checkpoint that is another's")
+    def grain_checkpoint(self, args: argparse.Namespace, _names: Names) -> Line:
+        """Keep memory and state of the current grain, past a restart of the kernel.
+
+        Example::
+
+            %grain_alloc x 4 --fill 2
+            %grain_checkpoint --replace
+        """
+        grain = self._lines.grain_of_cell()
+        held = _held(grain)
+        etag = waited(grain.checkpoint(replace=args.replace), f"checkpoint of {grain.key}")
+        return Line(
+            f"checkpoint {etag} of {grain.key!r}: {held}; "
+            f"after a restart: %grain_restore{_argument(grain.key)}"
+        )
+
+    @line_magic
+    @needs_local_scope
+    @parsed()
+    @option("key", nargs="?", help="name of the grain; left out, the current one")
+    def grain_restore(self, args: argparse.Namespace, names: Names) -> Line:
+        """Bring a grain back from its last checkpoint, and choose it.
+
+        Its handles get their names in the notebook again.
+
+        Example::
+
+            %grain kept
+            %grain_alloc x 4 --fill 2
+            %grain_checkpoint --replace
+            get_ipython().run_line_magic("grain", "").discard()
+            %grain_restore kept
+        """
+        grain = self._lines.restore(args.key)
+        named = {each: h for each, h in grain.handles.items() if not AUTOMATIC.fullmatch(each)}
+        for name, handle in named.items():
+            names.bind(name, handle)
+        back = f": {', '.join(named)}" if named else ""
+        return Line(f"grain {grain.key!r} is back with {_held(grain)}{back}")
+
+
+def _held(grain: Grain) -> str:
+    handles = grain.handles.values()
+    count = "1 allocation" if len(handles) == 1 else f"{len(handles)} allocations"
+    return f"{count}, {bytes_text(sum(each.nbytes for each in handles))}"
+
+
+def _argument(key: str) -> str:
+    if key == "notebook":
+        return ""
+    return f" {key!r}" if " " in key else f" {key}"

@@ -1,0 +1,1 @@
+"""What survival costs: checkpoints, restores, swaps, and what other grains feel of them."""
