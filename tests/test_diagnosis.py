@@ -63,7 +63,9 @@ def test_without_a_gpu_nothing_is_called_gpu() -> None:
 def test_with_a_driver_it_says_why_the_host_is_still_used() -> None:
     found = diagnosis.status(find=lambda: NvidiaDriver("580.65.06"))
     assert finding(found, "driver").value.startswith("host (CPU threads) on ")
-    assert "no CUDA driver yet (NVIDIA driver 580.65.06 found)" in finding(found, "driver").value
+    assert (
+        "has not yet run on a GPU (NVIDIA driver 580.65.06 found)" in finding(found, "driver").value
+    )
     assert finding(found, "NVIDIA driver").value.startswith("580.65.06: ")
 
 

@@ -35,6 +35,11 @@ class Driver(Protocol):
         ...
 
     @property
+    def event_driven(self) -> bool:
+        """Whether a ring kernel must not linger here."""
+        ...
+
+    @property
     def label(self) -> str:
         """What reports print: ``host (CPU threads)`` or ``cuda``."""
         ...

@@ -67,6 +67,11 @@ class HostDriver:
         return "cpu"
 
     @property
+    def event_driven(self) -> bool:
+        """Never: a thread that stays is no trouble here."""
+        return False
+
+    @property
     def label(self) -> str:
         """Say that these are CPU threads: nobody may read a CPU's figures as a GPU's."""
         return "host (CPU threads)"

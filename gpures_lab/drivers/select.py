@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from gpures_lab.drivers.cuda import CudaDriver
 from gpures_lab.drivers.host import HostDriver
 from gpures_lab.drivers.nvidia import NvidiaDriver, find_nvidia_driver
 from gpures_lab.errors import DriverUnavailable, InvalidOption
@@ -25,7 +26,7 @@ def choose(device: str, *, find: Callable[[], NvidiaDriver | None] = find_nvidia
     Parameters
     ----------
     device
-        ``"auto"`` (CUDA if it can be used, else the host), ``"host"``, ``"cuda"``, ``"cuda:N"``.
+        ``"auto"`` (the host, until CUDA is measured), ``"host"``, ``"cuda"``, ``"cuda:N"``.
     find
         Looks for an NVIDIA driver; tests pass their own.
 
@@ -39,13 +40,14 @@ def choose(device: str, *, find: Callable[[], NvidiaDriver | None] = find_nvidia
     if device == "host":
         return HostDriver.probe("asked for")
     if device == "auto":
-        return HostDriver.probe(_why_not_cuda(find()))
+        return HostDriver.probe(_why_the_host(find()))
     if _CUDA.fullmatch(device):
-        raise DriverUnavailable(
-            f"device {device!r} cannot be used: {_why_not_cuda(find())}. "
-            "device='host' works today: the same API on CPU threads",
-            device=device,
-        )
+        if find() is None:
+            raise _unusable(device, "no NVIDIA driver was found")
+        try:
+            return CudaDriver.open(int(device.partition(":")[2] or 0), "asked for")
+        except DriverUnavailable as error:
+            raise _unusable(device, str(error)) from error
     raise InvalidOption(
         f"device={device!r} names no device; "
         "use 'auto', 'host', 'cuda' or 'cuda:N' (N a device number)",
@@ -54,8 +56,20 @@ def choose(device: str, *, find: Callable[[], NvidiaDriver | None] = find_nvidia
     )
 
 
-def _why_not_cuda(nvidia: NvidiaDriver | None) -> str:
+def _why_the_host(nvidia: NvidiaDriver | None) -> str:
     if nvidia is None:
-        return "this release has no CUDA driver yet, and no NVIDIA driver was found"
+        return "no NVIDIA driver was found"
+    # Until a report of a real GPU lies under tests/gpu_reports/, nobody gets it without asking.
     version = f" {nvidia.version}" if nvidia.version else ""
-    return f"this release has no CUDA driver yet (NVIDIA driver{version} found)"
+    return (
+        f"the CUDA driver has not yet run on a GPU (NVIDIA driver{version} found): "
+        "device='cuda' tries it"
+    )
+
+
+def _unusable(device: str, why: str) -> DriverUnavailable:
+    return DriverUnavailable(
+        f"device {device!r} cannot be used: {why}. "
+        "device='host' works: the same API on CPU threads",
+        device=device,
+    )

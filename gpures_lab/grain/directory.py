@@ -17,9 +17,11 @@ import numpy as np
 from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
+from gpures_lab.drivers.cuda import CudaDriver
 from gpures_lab.errors import InvalidOption, RingClosed
 from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.grain.checkpoint import restore
+from gpures_lab.grain.device import DeviceEngine
 from gpures_lab.grain.ending import keep_durable
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
@@ -100,13 +102,18 @@ class GrainManager:
         self.driver: Driver = choose(device)
         self.start_time = datetime.now(UTC)
         self._engine = self._new_engine()
+        self._device = (
+            DeviceEngine(self._engine, self.driver, self._window)
+            if isinstance(self.driver, CudaDriver)
+            else None
+        )
         self._grains: dict[str, Grain] = {}
         self._stores: dict[int, _native.GrainBase] = {}  # by ring: they own the programs
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
         self._recorder = recorder_of(self)
         self._ends_with_us: list[MetricsServer] = []
-        self._closed = False
+        self._closed = self._exiting = False
         self._unseen = 0
         self._saver = Saver(state_url, blobs_url)
         self._residency = Residency(self)
@@ -117,12 +124,14 @@ class GrainManager:
         options = self.options
         return _native.Engine(
             slots=options.ring.slots,
-            linger_ns=options.ring.linger_us * 1_000,
+            # What cannot bear a kernel that stays gets a launch for each burst of messages.
+            linger_ns=0 if self.driver.event_driven else options.ring.linger_us * 1_000,
             lease_ns=options.ring.lease_ms * 1_000_000,
             max_rings=options.ring.max_rings,
             spin_ns=options.ring.spin_us * 1_000,
             pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
             stall_ns=int(options.stall_s * 1e9),
+            device=isinstance(self.driver, CudaDriver),
         )
 
     # Grains -----------------------------------------------------------------------------------
@@ -259,6 +268,11 @@ class GrainManager:
         it raises TimeoutError only if a timeout is given: leave the block first.
         """
         self._check_open()
+        with self._window():
+            yield
+
+    @contextmanager
+    def _window(self) -> Iterator[None]:
         self._engine.begin_quiesced()
         try:
             self._park()
@@ -386,6 +400,9 @@ class GrainManager:
         for server in self._ends_with_us:
             server.close()
         ended = self._engine.close(drain_ns)
+        if self._device is not None:
+            # At exit no CUDA call is made: the process's end gives the memory back.
+            self._device.close(ended=ended and not self._exiting)
         self._engine.drain_objects()
         self._report_unseen()
         for grain in self._grains.values():
@@ -401,6 +418,7 @@ class GrainManager:
 
     def _exit(self) -> None:
         self._closed = True
+        self._exiting = True
         self._engine.refuse()
         try:
             if self._engine.wait_drained(EXIT_DRAIN_NS):

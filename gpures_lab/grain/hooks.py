@@ -12,6 +12,7 @@ from gpures_lab.grain.arguments import (
     released,
     wrong_size,
 )
+from gpures_lab.grain.device import adopt_kernel, grow_arena, start_device
 from gpures_lab.grain.grain import allocate_named
 from gpures_lab.grain.program import not_recordable, other_ring, run_result
 from gpures_lab.grain.residency import make_room, wake
@@ -46,6 +47,7 @@ from gpures_lab.ring.failures import (
 )
 
 __all__ = [
+    "adopt_kernel",
     "again",
     "allocate_named",
     "array_repr",
@@ -64,6 +66,7 @@ __all__ = [
     "compute_result",
     "failure",
     "foreign",
+    "grow_arena",
     "index_space",
     "interrupted",
     "kernel_of_number",
@@ -81,6 +84,7 @@ __all__ = [
     "released",
     "ring_full",
     "run_result",
+    "start_device",
     "timed_out",
     "too_many",
     "too_small",

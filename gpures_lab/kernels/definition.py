@@ -6,7 +6,7 @@ import ast
 import textwrap
 import types
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from gpures_lab._core import _native
 from gpures_lab.errors import CompileError
@@ -20,6 +20,9 @@ from gpures_lab.kernels.function import Function, function_from_tree, read_funct
 from gpures_lab.kernels.identity import kernel_identity
 from gpures_lab.kernels.numbers import number_of
 from gpures_lab.kernels.source import Source
+
+if TYPE_CHECKING:
+    from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 
 __all__ = ["Kernel", "cpp_kernel", "kernel", "kernel_from_source", "reduction"]
 
@@ -108,6 +111,12 @@ class Kernel(_native.KernelBase):
         from gpures_lab.kernels.specialize import specialize
 
         return specialize(self, *call)
+
+    def _for_device(self, *call: Any) -> DeviceKernel:
+        from gpures_lab.kernels.cuda.compilation import compile_device
+        from gpures_lab.kernels.specialize import signature_of
+
+        return compile_device(self, signature_of(self, *call))
 
     def __repr__(self) -> str:
         first = ["i", "j", "k"][: self.indices] if self.kind == "index" else ["acc"]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpures_lab._core import _native
 from gpures_lab.kernels.catalogue import Catalogue, LibraryKernel, LibraryRow
 from gpures_lab.kernels.numbers import number_of
+
+if TYPE_CHECKING:
+    from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 
 __all__ = ["LibraryFunction", "library"]
 
@@ -92,6 +95,20 @@ class LibraryFunction(_native.KernelBase):
             tuple(int(any(q >= row.inputs for q in _group(row.same, p))) for p in order),
             tuple(1 + _native.dtype_names.index(name) for name in row.param_dtypes),
         )
+
+    def _for_device(
+        self,
+        _inputs: int,
+        arrays: tuple[Any, ...],
+        same: tuple[int, ...],
+        *_values_and_checked: Any,
+    ) -> DeviceKernel:
+        from gpures_lab.kernels.cuda.library_kernel import compile_library
+
+        row = self.definition.row(
+            [array.dtype.name for array in arrays], same, [array.ndim for array in arrays]
+        )
+        return compile_library(row, library.native(row)["type"])
 
 
 def _group(same: tuple[int, ...], position: int) -> list[int]:

@@ -14,7 +14,7 @@ from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature
 if TYPE_CHECKING:
     from gpures_lab.kernels.definition import Kernel
 
-__all__ = ["scalars", "specialize"]
+__all__ = ["scalars", "signature_of", "specialize"]
 
 ANY_SIZE, AT_LEAST_N, AT_LEAST_ONE = 0, 1, 2  # ElementsRule of _core/shared/layout.hpp
 
@@ -36,6 +36,27 @@ def _after_arrays(
     return names[inputs if kernel.kind == "reduction" else inputs + outputs :]
 
 
+def signature_of(  # noqa: PLR0917 - the arguments of specialize()
+    kernel: Kernel,
+    inputs: int,
+    arrays: tuple[Any, ...],
+    same: tuple[int, ...],
+    values: tuple[Any, ...],
+    checked: bool,
+) -> Signature:
+    """What a call's code depends on."""
+    names, _ = scalars(kernel, inputs, len(arrays) - inputs)
+    return Signature(
+        arrays=tuple(ArraySpec(array.dtype.name, array.ndim) for array in arrays),
+        same=same,
+        inputs=inputs,
+        params=tuple(
+            ParamSpec(name, _kind(value)) for name, value in zip(names, values, strict=True)
+        ),
+        checked=checked,
+    )
+
+
 def specialize(  # noqa: PLR0917 - called by position from native code
     kernel: Kernel,
     inputs: int,
@@ -45,16 +66,7 @@ def specialize(  # noqa: PLR0917 - called by position from native code
     checked: bool,
 ) -> tuple[Any, ...]:
     """Compile, or find in a cache, and describe the code as the native binding takes it."""
-    names, _ = scalars(kernel, inputs, len(arrays) - inputs)
-    signature = Signature(
-        arrays=tuple(ArraySpec(array.dtype.name, array.ndim) for array in arrays),
-        same=same,
-        inputs=inputs,
-        params=tuple(
-            ParamSpec(name, _kind(value)) for name, value in zip(names, values, strict=True)
-        ),
-        checked=checked,
-    )
+    signature = signature_of(kernel, inputs, arrays, same, values, checked)
     code = compile_host(kernel, signature)
     flags = _native.kernel_flags
     return (

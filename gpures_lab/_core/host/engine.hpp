@@ -73,6 +73,12 @@ class Engine {
   MemoryBytes memory_bytes() const;
   bool wants_memory() const { return wants_memory_.load(std::memory_order_relaxed); }
   void attach(const EngineMemory& memory, std::unique_ptr<Driver> driver);
+  // Kernels in a device's present image; the callers serialize.
+  bool has_kernel(u32 id) const { return id < kernels_.size() && kernels_[id]; }
+  void note_kernel(u32 id) {
+    if (id >= kernels_.size()) kernels_.resize(id + 1);
+    kernels_[id] = true;
+  }
   Driver* driver() const { return driver_.get(); }
   bool on_device() const { return options_.device; }
   // A device's poster asks after its commit; a wrong "no" is the keeper's to mend. [R13]
@@ -192,6 +198,7 @@ class Engine {
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
+  std::vector<bool> kernels_;
   std::atomic<bool> wants_memory_;
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
   std::atomic<bool> running_{false};

@@ -214,6 +214,34 @@ PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& varia
   return result;
 }
 
+// A device's image holds the kernels that its engine has used: this one is linked in at its first
+// use there. False: an exception is set.
+static bool adopt(PyObject* kernel, const Call& call, const Variant& variant,
+                  PyObject* const* values, Py_ssize_t count, bool check) {
+  const GrainObject* grain = call.arrays[0]->grain;
+  if (grain->engine->has_kernel(variant.id)) return true;
+  PyObject* function = hook("adopt_kernel");
+  if (!function) return false;
+  PyObject* arrays = PyTuple_New(call.count);
+  PyObject* same = PyTuple_New(call.count);
+  PyObject* given = PyTuple_New(count);
+  for (u32 a = 0; a < call.count; ++a) {
+    PyTuple_SET_ITEM(arrays, a, Py_NewRef(reinterpret_cast<PyObject*>(call.arrays[a])));
+    PyTuple_SET_ITEM(same, a, PyLong_FromLong(call.same[a]));
+  }
+  for (Py_ssize_t p = 0; p < count; ++p) PyTuple_SET_ITEM(given, p, Py_NewRef(values[p]));
+  Engine* const engine = grain->engine;
+  const u32 id = variant.id;
+  PyObject* done =
+      PyObject_CallFunction(function, "OOIINNNO", grain->manager, kernel, id, call.inputs, arrays,
+                            same, given, check ? Py_True : Py_False);
+  Py_DECREF(function);
+  if (!done) return false;
+  Py_DECREF(done);
+  engine->note_kernel(id);
+  return true;
+}
+
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit) {
   static thread_local std::vector<u8> key;
@@ -307,6 +335,10 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     ++total_versions;
     if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
     names_by_id()[variant->id] = Py_XNewRef(kernel->name);
+  }
+  if (call.count != 0 && call.arrays[0]->grain->engine->on_device() &&
+      !adopt(kernel_object, call, *variant, values, wanted, check)) {
+    return nullptr;
   }
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {

@@ -1,0 +1,144 @@
+"""An engine on a GPU: its memory, its image, and the quiesced windows in which both change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from gpures_lab.drivers.cuda import CudaMemory
+from gpures_lab.errors import CompileError, DeviceLost, DriverUnavailable
+
+if TYPE_CHECKING:
+    from gpures_lab._core import _native
+    from gpures_lab.drivers.cuda import CudaDriver
+    from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
+
+__all__ = ["DeviceEngine"]
+
+_PINNED_ARENA = 1
+
+
+class DeviceEngine:
+    """What the manager adds to a native engine whose workers are on a device."""
+
+    def __init__(
+        self,
+        engine: _native.Engine,
+        driver: CudaDriver,
+        quiesced: Callable[[], AbstractContextManager[None]],
+        library: str | None = None,
+    ) -> None:
+        self._engine = engine
+        self._driver = driver
+        self._quiesced = quiesced
+        self._library = {} if library is None else {"library": library}
+        self._kernels: dict[int, DeviceKernel] = {}
+        self._memory: CudaMemory | None = None
+        self._lock = threading.RLock()
+
+    def start(self) -> None:
+        """Give the engine its memory and its first image; once, at the first message.
+
+        Raises
+        ------
+        DriverUnavailable
+            The driver library or the compilers are missing.
+        """
+        with self._lock:
+            if self._memory is not None:
+                return
+            memory = CudaMemory(self._driver)
+            try:
+                cubin, entry = self._link(self._kernels)
+                why = self._engine.attach_cuda(
+                    memory=memory.allocate(self._engine.memory_bytes()),
+                    context=memory.context,
+                    ring_stream=memory.ring_stream,
+                    **self._library,
+                )
+                if not why:
+                    self._engine.use_kernel(memory.load(cubin, entry), [])
+            except BaseException:
+                memory.close()
+                raise
+            if why:
+                memory.close()
+                raise DriverUnavailable(f"the CUDA driver cannot be used: {why}")
+            self._memory = memory
+
+    def adopt(self, kernel_id: int, kernel: DeviceKernel) -> None:
+        """Link a kernel into the image, and have the next launch run it.
+
+        Linking goes on beside the ring; only loading parks it.
+        """
+        with self._lock:
+            self.start()
+            if kernel_id in self._kernels:
+                return
+            kernels = {**self._kernels, kernel_id: kernel}
+            cubin, entry = self._link(kernels)
+            with self._quiesced():
+                function = self._present.load(cubin, entry)
+                refused = self._engine.use_kernel(function, [kernel_id])
+            if refused >= 0:
+                raise DeviceLost(
+                    f"kernel {kernel.name} was not taken by the device: "
+                    f"{self._engine.device_error or 'its table of kernels is full'}"
+                )
+            self._kernels = kernels
+
+    def grow(self, arena: int, nbytes: int) -> None:
+        """Give the pool's arena so many bytes more."""
+        with self._lock, self._quiesced():
+            pinned = arena == _PINNED_ARENA
+            address = self._present.pinned(nbytes) if pinned else self._present.device(nbytes)
+            self._engine.add_memory(arena, address, nbytes)
+
+    def close(self, *, ended: bool) -> None:
+        """Free the memory if no launch can touch it any more; else it stays for good."""
+        with self._lock:
+            if self._memory is not None and ended:
+                self._memory.close()
+            self._memory = None
+
+    @property
+    def _present(self) -> CudaMemory:
+        assert self._memory is not None, "started by the first message"
+        return self._memory
+
+    def _link(self, kernels: dict[int, DeviceKernel]) -> tuple[bytes, str]:
+        from gpures_lab.kernels.cuda.image import link_image  # the compilers, at first use
+
+        image = link_image(kernels, self._driver.arch)
+        for number, reason in image.left_out.items():
+            raise CompileError(
+                f"kernel {kernels[number].name} is too heavy for the ring on {self._driver.arch}: "
+                f"{reason}; split it, or use the host driver (there is no wide path yet)"
+            )
+        return image.cubin, image.ring_entry
+
+
+def start_device(manager: Any) -> None:
+    """Start the device of a manager, for the native binding."""
+    manager._device.start()
+
+
+def grow_arena(manager: Any, arena: int, nbytes: int) -> None:
+    """Give an arena more memory, for the native binding."""
+    manager._device.grow(arena, nbytes)
+
+
+def adopt_kernel(  # noqa: PLR0917 - called by position from native code
+    manager: Any,
+    kernel: Any,
+    kernel_id: int,
+    inputs: int,
+    arrays: tuple[Any, ...],
+    same: tuple[int, ...],
+    values: tuple[Any, ...],
+    checked: bool,
+) -> None:
+    """Compile a call's kernel for the manager's device and link it in, for the native binding."""
+    manager._device.adopt(kernel_id, kernel._for_device(inputs, arrays, same, values, checked))

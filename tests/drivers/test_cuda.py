@@ -1,0 +1,124 @@
+"""The adapter over CuPy against a double that records and has no memory: no GPU is needed."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gpures_lab.drivers.cuda import CudaDriver, CudaMemory
+from gpures_lab.drivers.cuda_hazards import hazards_of_device, hazards_of_process
+from gpures_lab.errors import DriverUnavailable
+from tests.drivers.recording_cupy import NoMemoryHere, RecordingCupy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIZES = {"shared": 64, "tables": 64, "staging": 64, "mirror": 64, "worker": 4096, "kernels": 512}
+
+
+@pytest.fixture
+def memset(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int]]:
+    """Record what would be zeroed on the host: the double's addresses lead nowhere."""
+    zeroed: list[tuple[int, int, int]] = []
+    monkeypatch.setattr(ctypes, "memset", lambda *given: zeroed.append(given))
+    return zeroed
+
+
+def test_reading_through_the_double_raises() -> None:
+    """Would catch: a double that quietly gives arrays, so that a test proves nothing."""
+    cupy = RecordingCupy()
+    for refuse in (cupy.ndarray, cupy.asnumpy, cupy.zeros):
+        with pytest.raises(NoMemoryHere):
+            refuse(4)
+
+
+def test_every_region_is_of_its_kind_and_zeroed(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: ring memory on the device, worker memory on the host, either left as it was."""
+    cupy = RecordingCupy()
+    regions = CudaMemory(CudaDriver.open(0, "test", cupy)).allocate(SIZES)
+    pinned = {call[-1] for call in cupy.calls if call[0] == "hostAlloc"}
+    device = {call[-1] for call in cupy.calls if call[0] == "malloc"}
+    assert {regions[n] for n in ("shared", "tables", "staging", "mirror")} == pinned
+    assert {regions[n] for n in ("worker", "kernels")} == device
+    assert {call[2] for call in cupy.calls if call[0] == "hostAlloc"} == {3}  # portable, mapped
+    assert {at for at, _, _ in memset} == pinned
+    assert {call[1] for call in cupy.calls if call[0] == "memset"} == device
+
+
+def test_an_image_is_resolved_when_it_is_loaded(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: lazy loading left to the first launch, where it waits for a running ring."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    ring = memory.load(b"cubin", "gpures_ring_kernel")
+    assert ("attribute", 4, ring) in cupy.calls
+
+
+def test_close_frees_each_thing_once(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: memory that outlives its manager, or is freed twice."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    regions = memory.allocate(SIZES)
+    cupy.calls.clear()
+    memory.close()
+    memory.close()
+    freed = [call[1] for call in cupy.calls if call[0] in {"free", "freeHost"}]
+    assert sorted(freed) == sorted(regions.values())
+    assert sum(call[0] == "streamDestroy" for call in cupy.calls) == 1
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    """Would catch: a bare CUDA error number for a wrong ``device=``."""
+    with pytest.raises(DriverUnavailable, match="'cuda:3' is not there: CUDA sees 2"):
+        CudaDriver.open(3, "test", RecordingCupy(devices=2))
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: RecordingCupy(major=6, minor=1), "sm_61"),
+        (lambda: RecordingCupy(CanMapHostMemory=0), "cannot map host memory"),
+    ],
+)
+def test_a_device_that_cannot_run_a_ring_is_refused(
+    made: Callable[[], RecordingCupy], words: str
+) -> None:
+    """Would catch: a ring started where its words can never arrive."""
+    with pytest.raises(DriverUnavailable, match=words):
+        CudaDriver.open(0, "test", made())
+
+
+@pytest.mark.parametrize(
+    ("environ", "release", "name"),
+    [
+        ({"CUDA_LAUNCH_BLOCKING": "1"}, "6.1", "CUDA_LAUNCH_BLOCKING"),
+        ({"CUDA_DEVICE_MAX_CONNECTIONS": "1"}, "6.1", "CUDA_DEVICE_MAX_CONNECTIONS"),
+        ({"CUDA_INJECTION64_PATH": "/x"}, "6.1", "CUDA_INJECTION64_PATH"),
+        ({}, "5.15-microsoft-standard-WSL2", "WSL2"),
+    ],
+)
+def test_what_cannot_bear_a_lingering_ring_is_event_driven(
+    environ: dict[str, str], release: str, name: str
+) -> None:
+    """Would catch: a ring that hangs under a profiler, or a finding without its cure."""
+    found = {hazard.name: hazard for hazard in hazards_of_process(environ, release=release)}
+    assert found[name].event_driven
+    assert found[name].cure
+
+
+def test_an_ordinary_process_has_no_reason_to_be_event_driven() -> None:
+    """Would catch: everybody slowed down by a check that always answers yes."""
+    quiet = {"CUDA_LAUNCH_BLOCKING": "0", "CUDA_DEVICE_MAX_CONNECTIONS": "32"}
+    assert not [h for h in hazards_of_process(quiet, release="6.1") if h.event_driven]
+
+
+def test_a_display_watchdog_is_event_driven(tmp_path: Path) -> None:
+    """Would catch: a ring that the watchdog resets, with everything on the GPU."""
+    asked = {"KernelExecTimeout": 1, "ComputeMode": 0, "IsMultiGpuBoard": 0}
+    assert any(h.event_driven for h in hazards_of_device(asked, "0000:01:00.0", devices=tmp_path))
+    asked["KernelExecTimeout"] = 0
+    assert list(hazards_of_device(asked, "0000:01:00.0", devices=tmp_path)) == []
