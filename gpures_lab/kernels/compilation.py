@@ -10,9 +10,7 @@ from gpures_lab.kernels import disk
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.binding import Binding, bind
 from gpures_lab.kernels.cache import CacheCounters, KernelCache
-from gpures_lab.kernels.cpp import backend as cpp_backend
 from gpures_lab.kernels.definition import Kernel
-from gpures_lab.kernels.host import backend as python_backend
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.machine_identity import front_end_digest, processor
 from gpures_lab.kernels.signature import HostCode, Signature
@@ -46,6 +44,10 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
     InvalidOption
         The signature does not fit the kernel's parameters.
     """
+    # Front ends come with the first kernel: they are a third of what loading this package takes.
+    from gpures_lab.kernels.cpp import backend as cpp_backend
+    from gpures_lab.kernels.host import backend as python_backend
+
     key = digest(kernel.identity, repr(signature))
     binding = binding_of(kernel, signature)
     if kernel.language == "cpp":
@@ -92,8 +94,12 @@ def _disk_key(language: str, key: str, versions: tuple[str, ...]) -> str:
 
 
 def _load_python(artifact: Artifact, _path: Path | None, from_disk: bool) -> HostCode | None:
-    return python_backend.load(artifact, from_disk=from_disk)
+    from gpures_lab.kernels.host.backend import load
+
+    return load(artifact, from_disk=from_disk)
 
 
 def _load_cpp(artifact: Artifact, path: Path | None, from_disk: bool) -> HostCode | None:
-    return cpp_backend.load(artifact, path, from_disk=from_disk)
+    from gpures_lab.kernels.cpp.backend import load
+
+    return load(artifact, path, from_disk=from_disk)
