@@ -16,6 +16,7 @@ from gpures_lab.grain.program import Program
 from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
 from gpures_lab.grain.state import GrainState
+from gpures_lab.grain.text import grain_html
 from gpures_lab.metrics.units import bytes_text, count_text
 
 if TYPE_CHECKING:
@@ -297,6 +298,9 @@ class Grain(_native.GrainBase):
             self.deactivate().result()
         else:
             self.discard()
+
+    def _repr_html_(self) -> str:
+        return grain_html(self)
 
     def __repr__(self) -> str:
         owner = self.manager

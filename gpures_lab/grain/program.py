@@ -10,6 +10,7 @@ import numpy as np
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
 from gpures_lab.grain.residency import wake
+from gpures_lab.grain.text import program_html
 from gpures_lab.kernels.calls import pack_param
 from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
 from gpures_lab.ring.wire import word_of
@@ -227,6 +228,9 @@ class Program:
     def kernel_of(self, number: int) -> str | None:
         """Return the name of the kernel that a step calls, None for other steps."""
         return self._steps[number].kernel if 0 <= number < len(self._steps) else None
+
+    def _repr_html_(self) -> str:
+        return program_html(self)
 
     def __repr__(self) -> str:
         if self._state != "recorded":
