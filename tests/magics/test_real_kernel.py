@@ -103,7 +103,7 @@ def interrupted(kernel: tuple[KernelManager, BlockingKernelClient], code: str) -
     found: list[dict[str, Any]] = []
 
     def take(message: dict[str, Any]) -> None:
-        if message["msg_type"] == "stream":
+        if message["content"].get("text") == "on\n":  # once: a second one meets the next cell
             manager.interrupt_kernel()
         elif message["msg_type"] == "error":
             found.append(message["content"])
