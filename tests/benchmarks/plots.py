@@ -34,8 +34,7 @@ def write_html(path: Path, results: dict[str, list[Row]], found: dict[str, Any])
     from bokeh.embed import components
     from bokeh.resources import INLINE
 
-    driver = f"{found['driver']}, {found['processor']}"
-    figures = list(_figures(results, driver))
+    figures = list(_figures(results, found["driver"]))
     script, cards = components(tuple(figures)) if figures else ("", ())
     body = [f"<h1>gpures_lab: benchmarks</h1><p>{html.escape(text(found))}</p>"]
     body += [f'<div class="plot">{card}</div>' for card in cards]
@@ -82,6 +81,7 @@ def _figure(title: str, **options: Any) -> Any:
 
     plot = figure(title=title, width=WIDTH, height=HEIGHT, tools="pan,wheel_zoom,reset", **options)
     plot.toolbar.logo = None
+    plot.title.text_font_size = "12px"
     return plot
 
 
@@ -131,17 +131,19 @@ def win_lose(cells: dict[str, Any], driver: str) -> Any:
             y.append(length)
             logs.append(float(np.log2(ratio)))
             labels.append(f"{ratio:.2g}")
+    # White where the cell is dark.
+    inks = ["white" if abs(each) > 0.6 * max(map(abs, logs)) else "black" for each in logs]
     palette = diverging_palette(Oranges256, Blues256, 256, 0.5)
     reach = max(1.0, *(abs(each) for each in logs))
     mapper = LinearColorMapper(palette=palette, low=-reach, high=reach)
     plot = _figure(
-        f"chains of x = a·x + b: NumPy's time over the ring's, above 1 the ring wins ({driver})",
+        f"x = a·x + b: NumPy's time over the ring's; above 1 the ring wins ({driver})",
         x_range=elements,
         y_range=lengths,
         x_axis_label="floats",
         y_axis_label="dependent steps",
     )
-    source = {"x": x, "y": y, "log": logs, "label": labels}
+    source = {"x": x, "y": y, "log": logs, "label": labels, "ink": inks}
     plot.rect(
         "x",
         "y",
@@ -155,6 +157,7 @@ def win_lose(cells: dict[str, Any], driver: str) -> Any:
         "x",
         "y",
         text="label",
+        text_color="ink",
         source=source,
         text_align="center",
         text_baseline="middle",

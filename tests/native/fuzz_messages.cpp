@@ -248,7 +248,7 @@ class Fuzz {
       case Opcode::kRead: {
         const u64 offset = below(kBytes), bytes = 1 + below(kBytes - offset);
         payload<TransferMessage>(slot) = {
-            own(), offset, bytes, u32(below(2)), u32(below(Engine::kStagingChunks)), 4};
+            own(), offset, bytes, u32(below(2)), u32(below(u32(engine_.view().staging_chunks))), 4};
         break;
       }
       case Opcode::kCompute:
@@ -326,7 +326,8 @@ class Fuzz {
         Slot slot = valid(below(2) ? Opcode::kWrite : Opcode::kRead);
         auto& message = payload<TransferMessage>(slot);
         message.place = kStaging;
-        message.chunk = Engine::kStagingChunks + u32(below(~0u - Engine::kStagingChunks));
+        message.chunk = u32(engine_.view().staging_chunks) +
+                        u32(below(~0u - u32(engine_.view().staging_chunks)));
         return slot;
       }
       case 6: {
@@ -402,7 +403,8 @@ class Fuzz {
             break;
           case 2:
             message.handle = fresh_handle();
-            message.block = u32(Engine::kBlockCapacity + below(~0u - Engine::kBlockCapacity));
+            message.block =
+                u32(engine_.view().block_capacity + below(~0u - engine_.view().block_capacity));
             break;
           default:
             message.handle = below(2) ? 0 : make_handle((1 << kHandleIdBits) - 1, 1);

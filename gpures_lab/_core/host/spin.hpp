@@ -17,7 +17,7 @@ namespace gpures {
 class Spin {
  public:
   static constexpr u64 kMostNs = 250'000;
-  static constexpr u32 kShortOnes = 64;
+  static constexpr u32 kShortOnes = 8;
 
   // 0 never spins.
   explicit Spin(u64 least_ns)

@@ -54,8 +54,8 @@ def expected(start: np.ndarray) -> np.ndarray:
     return x.astype(np.float32)
 
 
-def measure(size: int, repeats: int = 15) -> Duel:
-    """Race the four over arrays of ``size``."""
+def measure(size: int, repeats: int = 15) -> tuple[Duel, float]:
+    """Race the four over arrays of ``size``; also a step by the worker's own clock, at its best."""
     start = np.random.default_rng(11).random(size, np.float32)
     wanted = expected(start)
     a, b = np.float32(A), np.float32(B)
@@ -83,11 +83,15 @@ def measure(size: int, repeats: int = 15) -> Duel:
         with grain.record() as step:
             grain.compute(affine, outputs=[x], params={"a": A, "b": B})
 
+        worker = float("inf")
+
         def ours() -> None:
+            nonlocal worker
             result = step.run(repeat=STEPS).result()
             assert result.steps == STEPS
+            worker = min(worker, result.execution_time_ns / STEPS)
 
-        return duel(
+        measured = duel(
             [
                 Contender(
                     OURS,
@@ -102,11 +106,13 @@ def measure(size: int, repeats: int = 15) -> Duel:
             repeats=repeats,
             units=STEPS,
         )
+    return measured, worker
 
 
 def run() -> list[Row]:
     """Measure both sizes."""
-    small, large = (measure(size) for size in SIZES)
+    (small, worker), (large, _) = (measure(size) for size in SIZES)
+    inside = worker - small.best_s("C loop") * 1e9
     over = (small.best_s() - small.best_s("C loop")) * 1e9
     what = f"{STEPS:,} dependent in-place {{:,}}-float operations as a program, per step"
     against_numba, against_numpy = small.ratio("Numba"), 1 / small.ratio("NumPy")
@@ -115,10 +121,11 @@ def run() -> list[Row]:
         Row(
             what=what.format(SIZES[0]) + ", over a bare C loop",
             measured=f"{over:+.1f} ns ({duration(small.best_s())} against "
-            f"{duration(small.best_s('C loop'))})",
+            f"{duration(small.best_s('C loop'))}) with the run's own round trip in it; "
+            f"{inside:+.1f} ns by the worker's clock",
             wanted="<= 20 ns over the C loop",
             met=over <= 20,
-            figures={"over_c_loop_ns": over},
+            figures={"over_c_loop_ns": over, "over_c_loop_by_worker_ns": inside},
         ),
         small.row(
             what.format(SIZES[0]),
