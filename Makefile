@@ -72,7 +72,8 @@ browser: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/python -m pytest tests/browser
 
 notebooks: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
+	GPURES_STATE_DIR=$(CURDIR)/build/notebooks \
+	  $(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout=60 \
 	  --nbval-sanitize-with tests/nbval_sanitize.cfg $(NOTEBOOKS)
 
 # Every figure of the README, with floors and rivals; BENCH="--json" or names of suites.

@@ -10,6 +10,7 @@ import numpy as np
 
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
 from gpures_lab.grain.residency import wake
+from gpures_lab.grain.text import program_html
 from gpures_lab.kernels.calls import pack_param
 from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
 from gpures_lab.ring.wire import word_of
@@ -69,8 +70,11 @@ class Program:
     posted, and return None. The program keeps the handles it uses.
     """
 
-    def __init__(self, grain: Grain) -> None:
+    def __init__(self, grain: Grain, name: str | None = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise InvalidOption(f"name={name!r}: give a str")
         self.grain = grain
+        self.name = name
         self._steps: list[RecordedStep] = []
         self._late: list[_Late] = []
         self._words = 0
@@ -98,6 +102,8 @@ class Program:
             return
         self._finish()
         self._state = "recorded"
+        if self.name is not None:
+            self.grain._programs[self.name] = self
 
     def __len__(self) -> int:
         return len(self._steps)
@@ -222,6 +228,9 @@ class Program:
     def kernel_of(self, number: int) -> str | None:
         """Return the name of the kernel that a step calls, None for other steps."""
         return self._steps[number].kernel if 0 <= number < len(self._steps) else None
+
+    def _repr_html_(self) -> str:
+        return program_html(self)
 
     def __repr__(self) -> str:
         if self._state != "recorded":

@@ -10,14 +10,19 @@ from gpures_lab.kernels import disk
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.binding import Binding, bind
 from gpures_lab.kernels.cache import CacheCounters, KernelCache
-from gpures_lab.kernels.cpp import backend as cpp_backend
+from gpures_lab.kernels.cpp.declaration import CppBody
 from gpures_lab.kernels.definition import Kernel
-from gpures_lab.kernels.host import backend as python_backend
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.machine_identity import front_end_digest, processor
 from gpures_lab.kernels.signature import HostCode, Signature
 
-__all__ = ["binding_of", "cache_counters", "compile_host", "forget_compiled"]
+__all__ = [
+    "binding_of",
+    "cache_counters",
+    "compile_host",
+    "describe_device",
+    "forget_compiled",
+]
 
 _cache = KernelCache()
 
@@ -46,6 +51,10 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
     InvalidOption
         The signature does not fit the kernel's parameters.
     """
+    # Front ends come with the first kernel: they are a third of what loading this package takes.
+    from gpures_lab.kernels.cpp import backend as cpp_backend
+    from gpures_lab.kernels.host import backend as python_backend
+
     key = digest(kernel.identity, repr(signature))
     binding = binding_of(kernel, signature)
     if kernel.language == "cpp":
@@ -60,6 +69,33 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
         lambda: _disk_key("python", key, python_backend.versions()),
         partial(python_backend.build, kernel, binding.arrays, signature),
         _load_python,
+    )
+
+
+def describe_device(kernel: Kernel, signature: Signature) -> HostCode:
+    """Describe a version that only a device runs, as `compile_host` does one of the host's.
+
+    Its address is 0. Raises the same errors, but for what only a compiler finds.
+    """
+    from gpures_lab.kernels.typed.kernel import compiled_arrays, type_kernel
+
+    names = binding_of(kernel, signature).arrays
+    if isinstance(kernel.definition, CppBody):
+        positions, _ = compiled_arrays(signature)
+        is_map, is_straight = kernel.definition.is_map, False
+    else:
+        typed = type_kernel(kernel, names, signature)
+        positions, is_map, is_straight = typed.positions, typed.is_map, typed.is_straight
+    return HostCode(
+        address=0,
+        owner=None,
+        arrays=positions,
+        indices=kernel.indices,
+        is_map=is_map,
+        is_straight=is_straight,
+        is_reduction=kernel.kind == "reduction",
+        may_fault=False,
+        cache_hit=False,
     )
 
 
@@ -92,8 +128,12 @@ def _disk_key(language: str, key: str, versions: tuple[str, ...]) -> str:
 
 
 def _load_python(artifact: Artifact, _path: Path | None, from_disk: bool) -> HostCode | None:
-    return python_backend.load(artifact, from_disk=from_disk)
+    from gpures_lab.kernels.host.backend import load
+
+    return load(artifact, from_disk=from_disk)
 
 
 def _load_cpp(artifact: Artifact, path: Path | None, from_disk: bool) -> HostCode | None:
-    return cpp_backend.load(artifact, path, from_disk=from_disk)
+    from gpures_lab.kernels.cpp.backend import load
+
+    return load(artifact, path, from_disk=from_disk)

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from gpures_lab._core._native import ResidentArray
+from gpures_lab._core._native import Completion, ResidentArray
 from gpures_lab.errors import GpuResError
 from gpures_lab.grain import ComputeResult, RunResult
+from gpures_lab.grain.text import line_html
 from gpures_lab.metrics import ResidentMemoryMetrics
 from gpures_lab.metrics.units import bytes_text, count_text, latency_text
 
@@ -107,6 +108,8 @@ def show_handles(shell: Any) -> None:
     formatters["text/html"].for_type(ResidentArray, handle_html)
     for kind, show in _RESULTS.items():
         formatters["text/plain"].for_type(kind, show)
+    for kind in _LINES:
+        formatters["text/html"].for_type(kind, _html_of(formatters["text/plain"]))
 
 
 def unshow_handles(shell: Any) -> None:
@@ -115,6 +118,12 @@ def unshow_handles(shell: Any) -> None:
         shell.display_formatter.formatters[kind].type_printers.pop(ResidentArray, None)
     for result in _RESULTS:
         shell.display_formatter.formatters["text/plain"].type_printers.pop(result, None)
+    for line in _LINES:
+        shell.display_formatter.formatters["text/html"].type_printers.pop(line, None)
+
+
+def _html_of(plain: Callable[[Any], str]) -> Callable[[Any], str]:
+    return lambda value: line_html(plain(value))
 
 
 def _pretty(handle: ResidentArray, printer: Any, cycle: bool) -> None:
@@ -143,6 +152,10 @@ _RESULTS: dict[type, Callable[[Any, Any, bool], None]] = {
     ResidentMemoryMetrics: _pretty_metrics,
     RunResult: _pretty_run,
 }
+
+
+# What has one line of text has the same line as HTML.
+_LINES: tuple[type, ...] = (Completion, ComputeResult, Line, RunResult, TimedCompute)
 
 
 def _values(handle: ResidentArray) -> str:

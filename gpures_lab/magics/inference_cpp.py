@@ -22,6 +22,12 @@ __all__ = ["declaration", "infer_cpp"]
 
 _STORES = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>=", "++", "--"}
 _NO_TYPE = {"return", "else", "case", "do", "goto", "throw", "new", "delete", "sizeof"}
+_TYPES = {
+    *("auto", "bool", "char", "short", "int", "long", "unsigned", "signed", "float", "double"),
+    *(f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+    *("size_t", "ptrdiff_t", "complex"),
+}
+_TEMPLATES = {"complex", "array", "pair", "tuple"}
 _SPELLED = {
     "bool": "bool",
     "float32": "float",
@@ -40,7 +46,7 @@ def infer_cpp(name: str, body: str, visible: Mapping[str, Any], given: Sequence[
         An indexed name is no resident array, or nothing is stored.
     """
     tokens = tokenize(body)
-    local: set[str] = set()
+    local = _declared(tokens)
     used: dict[str, None] = {}
     indexed: dict[str, None] = {}
     stored: dict[str, None] = {}
@@ -50,8 +56,9 @@ def infer_cpp(name: str, body: str, visible: Mapping[str, Any], given: Sequence[
             continue
         used[token.text] = None
         after = tokens[at + 1].text if at + 1 < len(tokens) else ""
-        declared = at > 0 and tokens[at - 1].kind == "name" and before not in _NO_TYPE
-        if declared or ((after in _STORES or before in {"++", "--"}) and after != "["):
+        if token.text in local or token.text in _TYPES:
+            continue
+        if (after in _STORES or before in {"++", "--"}) and after != "[":
             local.add(token.text)
         elif after == "[":
             indexed[token.text] = None
@@ -75,6 +82,65 @@ def infer_cpp(name: str, body: str, visible: Mapping[str, Any], given: Sequence[
     check_arrays(name, inputs, outputs, visible)
     left = others(free, inputs, outputs, params)
     return Uses(inputs, outputs, params, highest_index(free), left)
+
+
+def _declared(tokens: Sequence[Token]) -> set[str]:
+    """Names that the body declares: ``float t, *p = &x[i], rows[4];``, ``auto [low, high] = …``."""
+    found: set[str] = set()
+    for at, token in enumerate(tokens):
+        if token.kind == "name" and at and _ends_type(tokens, at):
+            found.add(token.text)
+            found.update(_further_declarators(tokens, at + 1))
+        elif token.text == "auto":
+            bracket = at + 1
+            while bracket < len(tokens) and tokens[bracket].text in {"&", "&&"}:
+                bracket += 1
+            if bracket < len(tokens) and tokens[bracket].text == "[":
+                for name in tokens[bracket + 1 :]:
+                    if name.text == "]":
+                        break
+                    found.add(name.text)
+    return found - {","}
+
+
+def _ends_type(tokens: Sequence[Token], at: int) -> bool:
+    """Whether what stands before a name is a type, so that the name is declared."""
+    before = at - 1
+    pointed = False
+    while before > 0 and tokens[before].text in {"*", "&", "&&", "const"}:
+        pointed = pointed or tokens[before].text != "const"
+        before -= 1
+    last = tokens[before]
+    if last.text == ">":  # a template's arguments, if it is a name that they follow
+        depth = 0
+        while before > 0:
+            depth += {">": 1, "<": -1}.get(tokens[before].text, 0)
+            before -= 1
+            if depth == 0:
+                break
+        return depth == 0 and tokens[before].text in _TEMPLATES
+    if last.kind != "name" or last.text in _NO_TYPE:
+        return False
+    # `a * b` multiplies unless `a` is a type that the language or the body's header names.
+    return not pointed or last.text in _TYPES
+
+
+def _further_declarators(tokens: Sequence[Token], at: int) -> list[str]:
+    found = []
+    depth = 0
+    while at < len(tokens):
+        text = tokens[at].text
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(text, 0)
+        if depth < 0 or (depth == 0 and text in {";", ":"}):
+            break
+        if depth == 0 and text == ",":
+            at += 1
+            while at < len(tokens) and tokens[at].text in {"*", "&", "const"}:
+                at += 1
+            if at < len(tokens) and tokens[at].kind == "name":
+                found.append(tokens[at].text)
+        at += 1
+    return found
 
 
 def declaration(uses: Uses, arrays: Mapping[str, Any], values: Mapping[str, Any]) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+from gpures_lab.grain.text import table_html
 from gpures_lab.metrics.units import bytes_text
 
 if TYPE_CHECKING:
@@ -45,11 +45,4 @@ class Listing:
         return "\n".join([title, *lines])
 
     def _repr_html_(self) -> str:
-        style = 'style="text-align:left;color:var(--jp-ui-font-color1)"'
-        head = "".join(f"<th {style}>{name}</th>" for name in _HEAD)
-        rows = "".join(
-            "<tr>" + "".join(f"<td {style}>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-            for row in self.rows
-        )
-        caption = html.escape(f"grain {self.key!r}: {len(self.rows)} allocations")
-        return f"<table><caption {style}>{caption}</caption><tr>{head}</tr>{rows}</table>"
+        return table_html(f"grain {self.key!r}: {len(self.rows)} allocations", _HEAD, self.rows)

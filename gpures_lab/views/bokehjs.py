@@ -47,11 +47,21 @@ const run = text => {
 
 
 class BokehJS:
-    """The output that brings BokehJS to the page of one dashboard."""
+    """What brings BokehJS to the pages of one dashboard.
+
+    Attributes
+    ----------
+    widget
+        Stands in the dashboard's box: through it a page is reached that was loaded again, where
+        outputs are out of the kernel's reach.
+    """
 
     _on_the_page = False  # as far as this kernel knows; a page that was loaded again has lost it
 
     def __init__(self) -> None:
+        import ipywidgets as widgets
+
+        self.widget: Any = widgets.Output()
         self._display: Any = None
         self.sent_whole = False
 
@@ -64,15 +74,18 @@ class BokehJS:
         self._display.display(_bundle(whole=self.sent_whole), raw=True)
 
     def send_whole(self) -> None:
-        """Send BokehJS itself in place of what was there: the page could not get it."""
+        """Send BokehJS itself: the page could not get it."""
         BokehJS._on_the_page = False
         self.sent_whole = True
-        self._display.update(_bundle(whole=True), raw=True)
+        self.widget.outputs = (
+            {"output_type": "display_data", "data": _bundle(whole=True), "metadata": {}},
+        )
 
     def arrived(self) -> None:
         """The page draws: the notebook need not keep more than the few lines."""
         BokehJS._on_the_page = True
         if self.sent_whole:
+            self.widget.outputs = ()
             self._display.update(_bundle(whole=False), raw=True)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Showing"]
 
 PATIENCE_S: Final = 2.0
+RUN_S: Final = 0.5  # for the page to run the script that it was sent
 MOST_TRIES: Final = 3
 NOTE: Final = (
     '<small style="color:var(--jp-ui-font-color2)">BokehJS came from the kernel, because this '
@@ -41,7 +42,7 @@ class Showing:
         self._clock = clock
         self._bokehjs = BokehJS()
         self._note: Any = widgets.HTML()
-        self._above, self._below = list(above), [*below, self._note]
+        self._above, self._below = [*above, self._bokehjs.widget], [*below, self._note]
         self.figures = make_figures()
         self.box: Any = widgets.VBox(
             [*self._above, self.figures, *self._below],
@@ -52,6 +53,7 @@ class Showing:
         self._drawn = 0
         self._without = 0  # views of the box that stay without figures: pages that are gone
         self._missing_since: float | None = None
+        self._sent_at: float | None = None
         self._tries = 0
 
     def show(self, text: str) -> None:
@@ -73,26 +75,31 @@ class Showing:
             self._note.value = NOTE if self._bokehjs.sent_whole else ""
             self._tries = 0
         self._drawn = drawn
+        now = self._clock()
+        if self._sent_at is not None:
+            if now - self._sent_at >= RUN_S:
+                self._put_in_anew(boxes)
+            return
         missing = boxes - self._without > drawn
         if not missing or self._tries >= MOST_TRIES:
             self._missing_since = None
-            return
-        now = self._clock()
-        if self._missing_since is None:
+        elif self._missing_since is None:
             self._missing_since = now
         elif now - self._missing_since >= PATIENCE_S:
-            self._try_again(boxes)
+            self._tries += 1
+            self._missing_since = None
+            self._sent_at = now
+            self._bokehjs.send_whole()
 
     def close(self) -> None:
         """Close the comms of box and figures; what is on the page stays."""
         self.figures.close()
+        self._bokehjs.widget.close()
         self._note.close()
         self.box.close()
 
-    def _try_again(self, boxes: int) -> None:
-        self._tries += 1
-        self._missing_since = None
-        self._bokehjs.send_whole()
+    def _put_in_anew(self, boxes: int) -> None:
+        self._sent_at = None
         old, self.figures = self.figures, self._make_figures()
         # A view for each page that is there now; the box's count has those that are gone as well.
         self._drawn, self._without = 0, boxes - 1

@@ -32,7 +32,7 @@ SUITES: dict[str, tuple[str, ...]] = {
         "workloads.inference",
     ),
     "state": ("state.checkpoint_speed", "state.neighbours", "state.swap_cost"),
-    "notebook": ("notebook.cells",),
+    "notebook": ("notebook.cells", "notebook.promises", "notebook.live"),
 }
 
 

@@ -41,6 +41,22 @@ def test_python_names(lab: gl.GrainManager, body: str, wanted: Uses) -> None:
         ("float a = x[i]; z[i] = a;", "const float* x, float* z"),
         ("z[i] = count * h;  // x[i] = w", "float* z, long long count, int16_t h"),
         ("++z[i];", "float* z"),
+        ("float a, w = 2; a = x[i]; z[i] = a * w;", "const float* x, float* z"),
+        ("float t[2] = {x[i], a}; z[i] = t[0] + t[1];", "const float* x, float* z, float a"),
+        (
+            "const float& w = x[i]; float *p = &z[i], a = w; *p = a; z[i] = a;",
+            "const float* x, float* z",
+        ),
+        ("auto [a, w] = split(x[i]); z[i] = a + w;", "const float* x, float* z"),
+        ("z[i] = count * w + a * w;", "float* z, long long count, float w, float a"),
+        ("for (int j = 0, count = n; j < count; ++j) z[i] += x[j];", "const float* x, float* z"),
+        (
+            "auto f = [&](float a, float w) { return a * w; }; z[i] = f(x[i], 2);",
+            "const float* x, float* z",
+        ),
+        ("complex<float> a(x[i], 0); z[i] = a.real();", "const float* x, float* z"),
+        ("z[i] = static_cast<float>(count) / (float)a;", "float* z, long long count, float a"),
+        ("if (x[i] < w) z[i] = a; else z[i] = w;", "const float* x, float* z, float w, float a"),
         ("if (x[i] == 2) z[i] = 1;", "const float* x, float* z"),
     ],
 )

@@ -85,7 +85,8 @@ def _ask(command: tuple[str, ...]) -> Compiler | None:
 
 @functools.cache
 def _announce_zig() -> None:
-    _log.info(
+    # A warning, so that it is seen without any setting: two silent minutes look like a hang.
+    _log.warning(
         "C++ kernels are compiled by the ziglang wheel; the first one on this machine waits about "
         "two minutes while it builds its own runtime"
     )
