@@ -19,7 +19,7 @@ from gpures_lab.kernels.host.emit import (
 from gpures_lab.kernels.host.text import BodyText
 from gpures_lab.kernels.typed.accesses import walk
 from gpures_lab.kernels.typed.kernel import TypedKernel
-from gpures_lab.kernels.typed.tree import Expr, Load, Return, Store
+from gpures_lab.kernels.typed.tree import Expr, Load, Op, Return, Store
 
 __all__ = ["emit_loop", "emit_map", "written_first", "written_slots"]
 
@@ -51,7 +51,7 @@ def emit_loop(kernel: TypedKernel) -> Emitted:
     lines += ["    " + line for line in prologue(kernel, constants)]
     lines += ["    " + line for line in _loop(kernel.indices)]
     proven = None if kernel.is_map or not kernel.checked else frozenset[int]()
-    lines += body_text(kernel, constants, proven, 2)
+    lines += body_text(kernel, constants, proven, 2, write=_DeviceText)
     if kernel.init is not None:
         lines.append(f"    store{kernel.output}(p{kernel.output}, 0, acc)")
     return Emitted("\n".join(lines) + "\n", names, constants)
@@ -76,7 +76,14 @@ def written_first(kernel: TypedKernel) -> frozenset[int]:
     return frozenset(found)
 
 
-class _ElementText(BodyText):
+class _DeviceText(BodyText):
+    """A body for a target whose NumPy knows no complex numbers."""
+
+    def _library(self, node: Op) -> str:
+        return "complex_np" if any(arg.type.kind == "c" for arg in node.args) else "np"
+
+
+class _ElementText(_DeviceText):
     """A body whose pointers stand on the index's own elements."""
 
     def _offset(self, _slot: int, _subscripts: tuple[Expr, ...]) -> str:
@@ -88,7 +95,7 @@ def _functions(kernel: TypedKernel, constants: dict[str, Any]) -> tuple[list[str
     guarded = kernel.checked and not kernel.is_map
     lines: list[str] = []
     for function in functions:
-        lines += function_text(function, kernel, constants, guarded=guarded)
+        lines += function_text(function, kernel, constants, guarded=guarded, write=_DeviceText)
     return lines, tuple(function.name for function in functions)
 
 

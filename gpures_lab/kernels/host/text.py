@@ -321,17 +321,22 @@ class BodyText:
         if node.name in ("and_then", "or_else"):
             word = "and" if node.name == "and_then" else "or"
             return f"({args[0]} {word} {args[1]})"
+        library = self._library(node)
         if node.name.startswith("math_"):
             call = f"math.{node.name[5:]}({', '.join(args)})"
         elif node.name in ("isnan", "isinf", "isfinite"):
-            call = f"np.{node.name}({', '.join(args)})"
+            call = f"{library}.{node.name}({', '.join(args)})"
         elif node.name == "power" and node.type.is_integer:
             call = f"power({args[0]}, {args[1]})"
         elif self._is_machine(node):
             return f"{node.name}({', '.join(args)})"
         else:
-            call = f"np.{node.name}({', '.join(args)})"
+            call = f"{library}.{node.name}({', '.join(args)})"
         return f"to_{node.type.dtype}({call})"
+
+    def _library(self, _node: Op) -> str:
+        """The module of functions that are no machine operations."""
+        return "np"
 
     def _is_machine(self, node: Op) -> bool:
         if node.name in ("complex", "real", "imag"):
