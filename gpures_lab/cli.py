@@ -121,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         "run the quickstart notebook headless and print its figures",
         "  gpures-lab demo",
     )
+    gpu_check = add(
+        "gpu-check",
+        _gpu_check,
+        "build, test and measure on this machine's NVIDIA GPU (needs a clone)",
+        "  gpures-lab gpu-check\n  gpures-lab gpu-check --out reports",
+    )
+    gpu_check.add_argument("--out", metavar="DIR", help="where the report goes")
     tutorials = add(
         "tutorials",
         _tutorials,
@@ -187,6 +194,16 @@ def _status(options: argparse.Namespace) -> int:
     found = status()
     print(json.dumps(found.to_json(), indent=2) if options.json else repr(found))
     return OK if found.usable else BAD_ANSWER
+
+
+def _gpu_check(options: argparse.Namespace) -> int:
+    root = Path(__file__).parents[1]
+    if not (root / "tests" / "gpu" / "check.py").is_file():
+        raise CannotRun("gpu-check needs a clone of the repository: run make gpu-check there")
+    command = [sys.executable, "-m", "tests.gpu.check"]
+    if options.out:
+        command += ["--out", str(Path(options.out).resolve())]
+    return subprocess.run(command, cwd=root, check=False).returncode
 
 
 def _storage(options: argparse.Namespace) -> int:
