@@ -1,3 +1,4 @@
 import { charts, kernel, sidebar, status } from './plugins';
+import { timed } from './timed';
 
-export default [kernel, sidebar, charts, status];
+export default [timed(kernel), timed(sidebar), timed(charts), timed(status)];

@@ -123,7 +123,8 @@ export const sidebar: JupyterFrontEndPlugin<void> = {
 
 export const charts: JupyterFrontEndPlugin<void> = {
   id: 'gpures-lab:charts',
-  description: 'Adds dockable charts of pool, throughput, latency, queue and kernel cache.',
+  description:
+    'Adds dockable charts of pool, throughput, latency, queue, kernel cache and messages.',
   autoStart: true,
   requires: [IActiveKernel],
   optional: [ICommandPalette, ILayoutRestorer, IThemeManager],
@@ -148,9 +149,11 @@ export const charts: JupyterFrontEndPlugin<void> = {
         return present;
       }
       const chart = new Chart(figure, active, themes);
+      // Beside the notebook; a further chart joins the first: thirds are too narrow to read.
+      const beside = ref ?? tracker.find(each => each.isAttached);
       shell.add(chart, 'main', {
-        mode: mode ?? 'split-right',
-        ...(ref ? { ref: ref.id } : {}),
+        mode: mode ?? (beside ? 'tab-after' : 'split-right'),
+        ...(beside ? { ref: beside.id } : {}),
         activate: false
       });
       void tracker.add(chart);
@@ -176,6 +179,7 @@ export const charts: JupyterFrontEndPlugin<void> = {
         // Two on the right, the others behind them: the notebook keeps its place.
         const upper = open('throughput');
         const lower = open('latency', 'split-bottom', upper);
+        open('timeline', 'tab-after', upper);
         open('queue', 'tab-after', upper);
         open('kernels', 'tab-after', lower);
         open('pool', 'tab-after', lower);

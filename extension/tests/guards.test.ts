@@ -7,7 +7,14 @@ import { test } from 'node:test';
 
 import { Assembly } from '../src/wire/assembly';
 import { COLUMNS, PROTOCOL_MAJOR, ROW_FIELDS } from '../src/wire/frames';
-import { controlFrame, grainPage, handleList, history, telemetryFrame } from '../src/wire/guards';
+import {
+  controlFrame,
+  grainPage,
+  handleList,
+  history,
+  telemetryFrame,
+  timeline
+} from '../src/wire/guards';
 
 type Json = Record<string, unknown>;
 
@@ -128,6 +135,16 @@ test('handles have whole extents', () => {
   assert.deepEqual(handleList(list)?.handles[0]?.shape, [4, 8]);
   const broken = { ...list, handles: [['x', 'float32', [4, -8], 128, 'device']] };
   assert.equal(handleList(broken), null);
+});
+
+test('a timeline has lanes and columns of one length', () => {
+  const found = { lanes: ['a'], columns: { lane: ['a', 'a'], done: [-1, 0] } };
+  assert.deepEqual(timeline(found), found);
+  assert.deepEqual(timeline({ lanes: [], columns: {} }), { lanes: [], columns: {} });
+  for (const columns of [{ lane: ['a'], done: [] }, { lane: [{}] }, { lane: 'a' }, []]) {
+    assert.equal(timeline({ lanes: ['a'], columns }), null);
+  }
+  assert.equal(timeline({ lanes: Array(65).fill('a'), columns: {} }), null);
 });
 
 test('history comes as columns and becomes rows', () => {

@@ -28,7 +28,7 @@ class Contender:
     Attributes
     ----------
     name
-        As the table prints it; `OURS` for the project's own.
+        As the table prints it; `OURS` for the project's own, ``OURS, how`` for another way of it.
     run
         What is timed. Returns only when its outputs are there.
     poison
@@ -66,9 +66,10 @@ class Duel:
         return float(np.median(self.spans_s[name] / self.spans_s[rival]))
 
     def verdict(self) -> tuple[str, float]:
-        """Winner by best repeat, and its factor over the next, or over us if it is another."""
+        """Winner by best repeat, and its factor over the best of the other side: ours, or not."""
         order = sorted(self.spans_s, key=self.best_s)
-        beaten = order[1] if order[0] == OURS else OURS
+        side = order[0].startswith(OURS)
+        beaten = next((name for name in order if name.startswith(OURS) != side), order[0])
         return order[0], self.best_s(beaten) / self.best_s(order[0])
 
     def text(self, unit: str = "") -> str:

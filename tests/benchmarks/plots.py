@@ -12,7 +12,7 @@ import numpy as np
 from tests.benchmarks.latency import QUANTILES
 from tests.benchmarks.row import Row
 from tests.benchmarks.surroundings import text
-from tests.benchmarks.table import KEPT, not_measured
+from tests.benchmarks.table import KEPT, METHOD, not_measured
 
 __all__ = ["write_html"]
 
@@ -36,7 +36,7 @@ def write_html(path: Path, results: dict[str, list[Row]], found: dict[str, Any])
 
     figures = list(_figures(results, found["driver"]))
     script, cards = components(tuple(figures)) if figures else ("", ())
-    body = [f"<h1>gpures_lab: benchmarks</h1><p>{html.escape(text(found))}</p>"]
+    body = [f"<h1>gpures_lab: benchmarks</h1><p>{html.escape(text(found))}</p><p>{METHOD}</p>"]
     body += [f'<div class="plot">{card}</div>' for card in cards]
     for suite, rows in results.items():
         body.append(f"<h2>{html.escape(suite)}</h2>{_table(rows)}")
@@ -97,7 +97,7 @@ def latency(what: str, kinds: dict[str, Any], driver: str) -> Any:
     for colour, (name, found) in zip(COLOURS, kinds.items(), strict=False):
         spans = np.maximum(found["quantiles_s"], 1e-9) * 1e6
         plot.line(spans, 1 - QUANTILES, color=colour, line_width=2, legend_label=name)
-    plot.legend.location, plot.legend.click_policy = "bottom_left", "hide"
+    plot.legend.location, plot.legend.click_policy = "top_right", "hide"
     return plot
 
 

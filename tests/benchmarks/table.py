@@ -11,12 +11,16 @@ from tests.benchmarks.surroundings import text
 __all__ = ["markdown", "not_measured"]
 
 HEAD = "| what | measured | winner | wanted | kept |\n|---|---|---|---|---|"
+METHOD = (
+    "Each row's contenders run in turn, outputs poisoned before and checked after. Times are the "
+    "best repeat's; ratios are of the bests, in brackets the median of the repeats' ratios."
+)
 KEPT = {True: "yes", False: "NO", None: "–"}
 
 
 def markdown(results: dict[str, list[Row]], found: dict[str, Any]) -> str:
     """One table a suite, and what was not measured."""
-    parts = [text(found)]
+    parts = [text(found), METHOD]
     for suite, rows in results.items():
         parts.append(f"### {suite}\n\n" + "\n".join([HEAD, *(line(row) for row in rows)]))
     judged = [row for rows in results.values() for row in rows if row.met is not None]

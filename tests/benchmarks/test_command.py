@@ -43,6 +43,10 @@ def test_the_verdict_names_who_was_fastest_and_by_how_much() -> None:
         "NumPy",
         3.0,
     )
+    both = Duel(
+        {OURS: np.array([4.0]), f"{OURS}, pipelined": np.array([1.0]), "NumPy": np.array([3.0])}
+    )
+    assert both.verdict() == (f"{OURS}, pipelined", 3.0)
 
 
 def test_ratios_are_of_bests_and_of_repeats() -> None:

@@ -25,7 +25,7 @@ TOKEN: Final = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of a server on
 BASE_URL: Final = "/user/tester/"
 
 # Noise of JupyterLab itself: favicons, source maps, and pages that ask for optional services.
-NOT_OURS: Final = ("favicon", ".map", "/lsp/status", "/api/translations", "webpack://")
+NOT_OURS: Final = ("favicon", ".map", "/lsp/status", "/api/translations", "debugger state")
 
 
 def labextension_missing() -> str | None:

@@ -121,6 +121,33 @@ def test_the_kernels_own_bokehjs_where_the_server_has_another(
     assert all("404" in each for each in lab.errors)
 
 
+def test_the_timeline_shows_the_latest_messages(
+    lab: Lab, notebook: Callable[..., NotebookPage], gate: Path, screenshots: Path
+) -> None:
+    """Would catch: a chart without lanes, because its data is no row of telemetry."""
+    page = notebook(LOAD, BUSY.format(gate=str(gate)))
+    page.run(0)
+    page.command("gpures-lab:open-chart", figure="timeline")
+    page.command("gpures-lab:open-chart", figure="latency")
+    page.start(1)
+    page.command("gpures-lab:open-chart", figure="timeline")
+    page.poll(
+        """() => {
+          for (const each of window.jupyterapp.shell.widgets('main')) {
+            if (each.id === 'gpures-lab-chart-timeline') {
+              return each.drawn?.lanes?.factors.includes('grain 2') ?? false;
+            }
+          }
+          return false;
+        }"""
+    )
+    page.page.screenshot(path=screenshots / "timeline.png")
+    page.command("gpures-lab:open-chart", figure="latency")
+    page.poll(DREW.replace("throughput", "latency"))
+    page.page.screenshot(path=screenshots / "latency.png")
+    assert lab.errors == []
+
+
 def test_without_a_kernel_it_says_so(lab: Lab, notebook: Callable[..., NotebookPage]) -> None:
     page = notebook("")
     page.command("gpures-lab:open-chart", figure="pool")

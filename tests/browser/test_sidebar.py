@@ -203,6 +203,70 @@ def test_it_says_stale_since_when_the_sampler_dies(
     assert lab.errors == []
 
 
+def test_a_kernel_that_dies_is_told_as_the_restart_that_follows(
+    lab: Lab, notebook: Callable[..., NotebookPage]
+) -> None:
+    """Would catch: live numbers, or an empty panel, where everything resident has just gone."""
+    page = notebook(LOAD, "import os\nos._exit(1)")
+    page.run(0)
+    live(page)
+    page.start(1)
+    page.poll("() => /restarted|died/.test(document.querySelector('.gpl-Banner').textContent)")
+    page.page.get_by_role("button", name="Ok").click()  # JupyterLab's own word about it
+    page.wait_until_idle()
+    page.page.get_by_role("button", name="Load gpures_lab").click()
+    page.page.locator(".gpl-Empty:visible").wait_for()
+
+
+def test_a_closed_notebook_leaves_nothing_in_its_kernel(
+    lab: Lab, notebook: Callable[..., NotebookPage]
+) -> None:
+    """Would catch: a sampler that goes on for a notebook that nobody has open."""
+    threads = (
+        "import threading\nprint([t.name for t in threading.enumerate() if 'telem' in t.name])"
+    )
+    page = notebook(LOAD, threads)
+    page.run(0)
+    live(page)
+    page.run(1)
+    assert "gpures_lab telemetry" in page.text_of(1)
+    page.command("docmanager:save")
+    page.command("application:close")
+    page.page.locator(".gpl-Empty:visible").wait_for()
+    assert "Open a notebook" in page.page.locator(".gpl-Empty").inner_text()
+    page.command("filebrowser:activate")
+    page.command("docmanager:open", path=page.name)
+    page.wait_until_idle()
+    page.run(1)
+    assert page.text_of(1).strip() == "[]"
+    assert lab.errors == []
+
+
+def test_two_notebooks_on_one_kernel(lab: Lab, notebook: Callable[..., NotebookPage]) -> None:
+    """Would catch: an error, or silence, when the one that carries the comms is closed."""
+    page = notebook(LOAD)
+    page.run(0)
+    live(page)
+    other = lab.notebook_in(page, "")
+    page.page.evaluate(
+        """async name => {
+          const all = [...window.jupyterapp.shell.widgets('main')];
+          const first = all.find(each => each.context?.path === name);
+          const second = window.jupyterapp.shell.currentWidget;
+          const {id} = first.sessionContext.session.kernel;
+          await second.sessionContext.changeKernel({id});
+        }""",
+        page.name,
+    )
+    other.wait_until_idle()
+    page.page.locator(".gpl-Row:visible").first.wait_for()
+    page.command("docmanager:open", path=page.name)
+    page.command("docmanager:save")
+    page.command("application:close")
+    page.poll("() => document.querySelector('.gpl-Banner').textContent.includes('Reload the page')")
+    assert lab.errors == []
+
+
 def test_unloading_and_loading_again(lab: Lab, notebook: Callable[..., NotebookPage]) -> None:
     """Would catch: a sidebar that believes in a target that is gone, or misses its return."""
     page = notebook(LOAD, "%unload_ext gpures_lab", "%load_ext gpures_lab")

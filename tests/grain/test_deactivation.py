@@ -251,6 +251,7 @@ def test_a_grain_in_use_is_not_taken_for_room(
         latch.wait_until_running()
         with pytest.raises(gl.PoolExhausted):
             wanted.allocate(MIB)
+        assert "deactivated" not in repr(grain)
         latch.open()
         latch.done.result(LIMIT_S)
         del latch  # its views
@@ -262,6 +263,7 @@ def test_a_grain_in_use_is_not_taken_for_room(
         if use == "view":
             with pytest.raises(gl.PoolExhausted):
                 wanted.allocate(MIB)
+        assert "deactivated" not in repr(grain)
         del view
     wanted.allocate(MIB)
     assert "deactivated" in repr(grain)

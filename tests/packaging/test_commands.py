@@ -46,6 +46,32 @@ def test_the_cuda_extra_follows_the_driver(driver: str | None, extra: str, tmp_p
     assert f'"installing: {wanted}"' in install
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="no make: install the package make")
+def test_without_node_the_demo_builds_without_the_extension_and_says_so(tmp_path: Path) -> None:
+    """Would catch: a demo that needs Node, or one that leaves it out without a word."""
+    for name in ("sh", "bash", "find", "sed", "make", "python3", "mkdir", "touch", "echo", "id"):
+        found = shutil.which(name)
+        if found is not None:
+            (tmp_path / name).symlink_to(found)
+    answer = subprocess.run(
+        ["make", "--dry-run", "--always-make", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env={**os.environ, "PATH": str(tmp_path)},
+    )
+    assert "hatch_build.py" not in answer.stdout
+    assert "no Node: building without the JupyterLab extension" in answer.stdout
+    answer = subprocess.run(
+        ["make", "typescript", "--old-file=pyproject.toml", "--dry-run"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+        env={**os.environ, "PATH": str(tmp_path)},
+    )  # fmt: skip
+    assert "typescript: no Node; apt-get install nodejs npm" in answer.stdout
+
+
 def test_ci_runs_the_same_tests_as_a_developer() -> None:
     script = ROOT / ".ci" / "run"
     text = script.read_text(encoding="utf-8")

@@ -66,7 +66,7 @@ def main() -> int:
         "good": all(part["good"] for part in parts.values()),
     }
     options.out.mkdir(exist_ok=True)
-    (options.out / "host.json").write_text(json.dumps(report, indent=2) + "\n")
+    (options.out / "host.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
     text = _markdown(report)
     (options.out / "host.md").write_text(text)
     return 0 if report["good"] else 1

@@ -29,11 +29,7 @@ class FrontEnd:
         self._numbers = 0
         self.client = client
         ours.open_telemetry(self.telemetry, message(client=client))
-
-        async def opened() -> None:
-            ours.open_control(self.control, message(client=client))
-
-        asyncio.run(opened())
+        ours.open_control(self.control, message(client=client))
 
     def ask(self, **data: Any) -> dict[str, Any]:
         """Send on control; the answer is there when the handler returns."""
@@ -49,11 +45,22 @@ class FrontEnd:
         return json.loads(b"".join(self.control.buffers))
 
 
+def _in_a_loop() -> bool:
+    """Leases run out in a loop; most tests here have none."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 @pytest.fixture
 def ours(lab: gl.GrainManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Targets]:
     """Targets of a kernel whose only manager is ``lab``."""
     for module in (sampling, commands):
         monkeypatch.setattr(module, "open_manager", lambda: None if lab.closed else lab)
+    later = targets._later
+    monkeypatch.setattr(targets, "_later", lambda *call: _in_a_loop() and later(*call))
     made = Targets()
     yield made
     made.close()
@@ -253,10 +260,34 @@ def test_figures_are_documents_of_one_named_source(ours: Targets) -> None:
     pytest.importorskip("bokeh")
     front = FrontEnd(ours)
     front.telemetry.wait_for(lambda: front.telemetry.of("tick"))
-    for name in ("pool", "throughput", "latency", "queue", "kernels"):
+    for name in ("pool", "throughput", "latency", "queue", "kernels", "timeline"):
         text = json.dumps(front.query("figure", name=name, theme="dark"))
         assert "gpures_lab.rows" in text
         assert "host (CPU threads)" in text
+
+
+def test_messages_are_traced_while_the_timeline_is_looked_at(
+    ours: Targets, lab: gl.GrainManager
+) -> None:
+    """Would catch: a trace that every message pays for, long after the chart was closed."""
+    now = [0.0]
+    tracing = ours.telemetry.sampling.tracing
+    tracing._clock = lambda: now[0]
+    front = FrontEnd(ours)
+    front.telemetry.wait_for(lambda: front.telemetry.of("tick"))
+    front.query("timeline")
+    for _ in range(3):
+        lab.grain("traced").ping().result()
+    found = front.query("timeline")
+    assert found["lanes"] == ["traced"]
+    assert len(found["columns"]["done"]) >= 1  # it draws the last stretch without a pause
+    assert lab._recorder._open
+    now[0] += 6
+    tracing.sweep()
+    assert not lab._recorder._open
+    front.query("timeline")
+    front.telemetry.closing({})
+    assert not lab._recorder._open
 
 
 def test_the_kernels_own_bokehjs(ours: Targets) -> None:
@@ -328,7 +359,11 @@ def test_a_front_end_that_was_killed_is_forgotten(
         async with asyncio.timeout(30):
             await gone.wait()
 
-    asyncio.run(life())
+    # On a thread of its own: pytest's may have a loop already, that of a browser.
+    thread = threading.Thread(target=asyncio.run, args=(life(),))
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
     assert ours.telemetry.listeners == 0
 
 

@@ -6,6 +6,7 @@ CI runs the installed ipykernel; `tests/views/ipykernels.py` runs this file agai
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -79,6 +80,7 @@ def test_hello_then_ticks_then_answers(
     one = front(subshells)
     hello = one.wait("control", lambda frame: frame["kind"] == "hello")
     assert hello["subshell"] is subshells
+    assert hello["ipykernel"] == version("ipykernel")
     tick = one.wait("telemetry", lambda frame: frame["kind"] == "tick")
     assert tick["busiest"][0][0] == "scores"
     assert one.frames["telemetry"][0]["kind"] == "hello"

@@ -7,12 +7,12 @@ import type { Control } from '../kernel/control';
 
 /** What a chart needs of a model; BokehJS comes without types of its own. */
 export interface BokehSource {
+  data: Readonly<Record<string, readonly (number | string)[]>>;
   stream(columns: Readonly<Record<string, readonly number[]>>, rollover: number): void;
-  clear(): void;
 }
 
-export interface BokehViews {
-  readonly roots?: readonly { remove(): void }[];
+export interface BokehRange {
+  factors: readonly string[];
 }
 
 export interface BokehDocument {

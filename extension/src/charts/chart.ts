@@ -12,19 +12,25 @@ import { clockText } from '../model/format';
 import type { State } from '../model/state';
 import type { Row } from '../wire/frames';
 import { COLUMNS } from '../wire/frames';
-import type { BokehDocument, BokehSource } from './bokeh';
+import { timeline } from '../wire/guards';
+import type { BokehDocument, BokehRange, BokehSource } from './bokeh';
 import { loadBokeh } from './bokeh';
 import type { Figure } from './figures';
 import { FIGURES } from './figures';
 
 const SOURCE = 'gpures_lab.rows';
+const LANES = 'gpures_lab.lanes';
 const KEPT_ROWS = 600;
+/** Nobody reads a timeline faster, and it costs most. */
+const TIMELINE_MS = 500;
 
 interface Drawn {
   readonly link: Link;
   readonly incarnation: string;
   readonly document: BokehDocument;
   readonly source: BokehSource;
+  /** Of the timeline alone: its lanes. */
+  readonly lanes: BokehRange | null;
 }
 
 export class Chart extends Widget {
@@ -35,6 +41,9 @@ export class Chart extends Widget {
   private drawing = false;
   private paused = false;
   private shownTo = 0;
+  private shown = '';
+  private asking = false;
+  private askedAt = 0;
   private frame = 0;
 
   constructor(
@@ -155,8 +164,10 @@ export class Chart extends Widget {
       if (!document || !source) {
         throw new Error('the document has no source to stream into');
       }
-      this.drawn = { link, incarnation, document, source };
+      const lanes = document.get_model_by_name(LANES) as BokehRange | null;
+      this.drawn = { link, incarnation, document, source, lanes };
       this.shownTo = 0;
+      this.shown = '';
       this.schedule();
     } catch (reason) {
       setText(this.said, reason instanceof Error ? reason.message : String(reason));
@@ -186,12 +197,43 @@ export class Chart extends Widget {
     if (!drawn || this.isDisposed || !this.isVisible) {
       return; // what is missed now is caught up with later
     }
+    if (this.figure === 'timeline') {
+      this.askForMessages(drawn);
+      return;
+    }
     const rows = drawn.link.history.since(this.shownTo);
     const last = rows[rows.length - 1];
     if (last) {
       drawn.source.stream(columnsOf(rows), KEPT_ROWS);
       this.shownTo = last.time;
     }
+  }
+
+  /** The kernel traces messages for as long as it is asked; a chart that is hidden does not ask. */
+  private askForMessages(drawn: Drawn): void {
+    const now = Date.now();
+    if (this.asking || now - this.askedAt < TIMELINE_MS) {
+      return;
+    }
+    this.asking = true;
+    this.askedAt = now;
+    drawn.link.control
+      .query('timeline')
+      .then(answer => {
+        const found = timeline(answer);
+        if (!found) {
+          drawn.link.dropped += 1;
+        } else if (this.drawn === drawn && drawn.lanes && !this.paused) {
+          const shown = JSON.stringify(found);
+          if (shown !== this.shown) {
+            this.shown = shown;
+            drawn.lanes.factors = found.lanes;
+            drawn.source.data = found.columns;
+          }
+        }
+      })
+      .catch(() => undefined) // the bar says that there is no connection
+      .finally(() => (this.asking = false));
   }
 }
 

@@ -5,7 +5,8 @@ export const FIGURES = {
   throughput: 'Throughput',
   latency: 'Latency',
   queue: 'Queue depth',
-  kernels: 'Kernel cache'
+  kernels: 'Kernel cache',
+  timeline: 'Timeline'
 } as const;
 
 export type Figure = keyof typeof FIGURES;

@@ -58,6 +58,7 @@ export class GrainList {
     );
     this.scroller.addEventListener('scroll', () => this.paint());
     this.body.addEventListener('click', event => this.onClick(event));
+    this.body.addEventListener('mouseover', event => this.onHover(event));
     this.node.addEventListener('keydown', event => this.onKey(event));
     this.markOrder();
   }
@@ -125,7 +126,6 @@ export class GrainList {
     setText(twist, line.kind === 'grain' ? (line.open ? '▾' : '▸') : '');
     const texts = textsOf(line);
     cells.forEach((cell, column) => setText(cell, texts[column] ?? ''));
-    setAttribute(node, 'title', hintOf(line, texts));
   }
 
   private sortBy(sort: Order['sort']): void {
@@ -147,10 +147,17 @@ export class GrainList {
     });
   }
 
+  /** All of a row, where somebody points: written at each tick it would cost a third of it. */
+  private onHover(event: MouseEvent): void {
+    const { node, index } = at(event);
+    const line = this.lines[index];
+    if (node && line) {
+      setAttribute(node, 'title', hintOf(line));
+    }
+  }
+
   private onClick(event: MouseEvent): void {
-    const target = event.target instanceof Element ? event.target : null;
-    const node = target?.closest<HTMLElement>('[data-index]');
-    const index = Number(node?.dataset.index ?? -1);
+    const { target, index } = at(event);
     const line = this.lines[index];
     if (!line) {
       return;
@@ -245,8 +252,19 @@ function rowNode(_index: number): RowNode {
   return { node, twist, cells };
 }
 
+function at(event: MouseEvent): {
+  target: Element | null;
+  node: HTMLElement | null;
+  index: number;
+} {
+  const target = event.target instanceof Element ? event.target : null;
+  const node = target?.closest<HTMLElement>('[data-index]') ?? null;
+  return { target, node, index: Number(node?.dataset.index ?? -1) };
+}
+
 /** All of the line: a narrow sidebar shows less. */
-function hintOf(line: Line, texts: readonly string[]): string {
+function hintOf(line: Line): string {
+  const texts = textsOf(line);
   if (line.kind !== 'grain') {
     return texts.filter(Boolean).join('  ');
   }

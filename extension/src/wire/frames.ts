@@ -141,6 +141,12 @@ export interface GrainPage {
   readonly rows: readonly Grain[];
 }
 
+/** The latest messages: a lane each grain, times in nanoseconds before the newest. */
+export interface Timeline {
+  readonly lanes: readonly string[];
+  readonly columns: Readonly<Record<string, readonly (number | string)[]>>;
+}
+
 export interface HandleList {
   readonly grain: string;
   readonly total: number;

@@ -14,7 +14,8 @@ import type {
   Refusal,
   Row,
   TelemetryFrame,
-  Tick
+  Tick,
+  Timeline
 } from './frames';
 import { ROW_FIELDS } from './frames';
 
@@ -27,6 +28,8 @@ const MOST_HANDLES = 500;
 const MOST_COLUMNS = 64;
 const MOST_HISTORY = 4096;
 const MOST_DIMENSIONS = 64;
+const MOST_LANES = 64;
+const MOST_MESSAGES = 4096;
 /** 64 parts of at most 64 KiB: BokehJS, the longest answer, takes eight. */
 const MOST_PARTS = 64;
 export const LARGEST_PART = 64 * 1024;
@@ -86,6 +89,26 @@ export function handleList(data: unknown): HandleList | null {
   const { grain: key, total } = data;
   return isText(key, LONGEST_KEY) && isCount(total) && handles
     ? { grain: key, total, handles }
+    : null;
+}
+
+export function timeline(data: unknown): Timeline | null {
+  if (!isObject(data) || !isObject(data.columns)) {
+    return null;
+  }
+  const lanes = list(data.lanes, MOST_LANES, value => (isText(value, LONGEST_KEY) ? value : null));
+  const columns = Object.entries(data.columns).map(
+    ([name, values]) =>
+      [
+        name,
+        list(values, MOST_MESSAGES, value =>
+          isNumber(value) || isText(value, LONGEST_TEXT) ? value : null
+        )
+      ] as const
+  );
+  const lengths = new Set(columns.map(([, values]) => values?.length));
+  return lanes && columns.length <= MOST_COLUMNS && lengths.size <= 1 && !lengths.has(undefined)
+    ? { lanes, columns: Object.fromEntries(columns) as Timeline['columns'] }
     : null;
 }
 

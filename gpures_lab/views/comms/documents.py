@@ -13,14 +13,18 @@ from gpures_lab.views import figures
 from gpures_lab.views.extra import require
 from gpures_lab.views.palette import palette_of
 from gpures_lab.views.readings import COLUMNS
+from gpures_lab.views.timeline import TIMELINE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FIGURES", "SOURCE", "bokehjs", "figure_document"]
+__all__ = ["FIGURES", "LANES", "SOURCE", "bokehjs", "figure_document"]
 
 SOURCE: Final = "gpures_lab.rows"
 """Name of the source in each document; the front end streams rows into it."""
+
+LANES: Final = "gpures_lab.lanes"
+"""Name of the timeline's range, whose factors the front end sets."""
 
 FIGURES: Final[dict[str, Callable[..., Any]]] = {
     "pool": figures.pool_figure,
@@ -28,6 +32,7 @@ FIGURES: Final[dict[str, Callable[..., Any]]] = {
     "latency": figures.latency_figure,
     "queue": figures.queue_figure,
     "kernels": figures.kernels_figure,
+    "timeline": figures.timeline_figure,
 }
 
 
@@ -48,8 +53,11 @@ def figure_document(name: str, *, theme: str, driver: str) -> dict[str, object]:
     from bokeh.embed import json_item
     from bokeh.models import ColumnDataSource
 
-    source: Any = ColumnDataSource({column: [] for column in COLUMNS}, name=SOURCE)
+    columns = TIMELINE_COLUMNS if name == "timeline" else COLUMNS
+    source: Any = ColumnDataSource({column: [] for column in columns}, name=SOURCE)
     figure = FIGURES[name](source, palette, driver)
+    if name == "timeline":
+        figure.y_range.name = LANES
     figure.sizing_mode = "stretch_both"  # the panel's size, not a cell's
     return dict(json_item(figure))
 

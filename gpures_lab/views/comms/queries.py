@@ -86,6 +86,13 @@ def _history(sampling: Sampling, _wanted: Wanted) -> object:
     return {"columns": {name: [row.get(name) for row in rows] for name in COLUMNS}}
 
 
+def _timeline(sampling: Sampling, _wanted: Wanted) -> object:
+    look = sampling.latest
+    if look is None:
+        return {"lanes": [], "columns": {}}
+    return sampling.tracing.ask(look.lab)
+
+
 def _figure(sampling: Sampling, wanted: Wanted) -> object:
     look = sampling.latest
     return figure_document(
@@ -103,6 +110,7 @@ QUERIES: Final[dict[str, Callable[[Sampling, Wanted], object]]] = {
     "grains": _grains,
     "handles": _handles,
     "history": _history,
+    "timeline": _timeline,
     "figure": _figure,
     "bokehjs": _bokehjs,
 }

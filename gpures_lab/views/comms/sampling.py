@@ -12,6 +12,7 @@ from gpures_lab.errors import RingClosed
 from gpures_lab.grain import open_manager
 from gpures_lab.views.comms.grain_rows import GrainRow, GrainRows
 from gpures_lab.views.comms.protocol import plain
+from gpures_lab.views.comms.tracing import Tracing
 from gpures_lab.views.readings import Reader
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Sampling:
 
     def __init__(self, window_s: float) -> None:
         self.latest: Look | None = None
+        self.tracing = Tracing()
         self._window_s = window_s
         self._reader: Reader | None = None
         self._rows = GrainRows(window_s)
@@ -67,6 +69,7 @@ class Sampling:
     def take(self) -> Look | None:
         """Look now; None while no manager is open. Starts none."""
         lab = open_manager()
+        self.tracing.sweep()
         with self._lock:
             if lab is None:
                 self._forget()

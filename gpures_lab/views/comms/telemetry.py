@@ -88,12 +88,14 @@ class Telemetry:
             ticker, self._ticker = self._ticker, None
         if ticker is not None:
             ticker.close()
+        self.sampling.tracing.close()
 
     def _adapt(self) -> None:
         rates = [each.rate_hz for each in self._listeners.values()]
         if not rates:
             if self._ticker is not None:
                 self._ticker.stop()  # not close: that waits, and this may be a busy handler
+                self.sampling.tracing.close()
                 self._ticker = None
             return
         if self._ticker is None or not self._ticker.running:

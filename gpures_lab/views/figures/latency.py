@@ -17,10 +17,23 @@ DASHES: Final = {"p50": "solid", "p95": "dashed", "p99": "dotted"}
 
 
 def latency_figure(source: Any, palette: Palette, driver: str) -> Any:
-    """Return the figure; reads ``queue_p50`` to ``round_trip_p99``. The axis is logarithmic."""
+    """Return the figure; reads ``queue_p50`` to ``round_trip_p99``. The axis is logarithmic.
+
+    A pale band goes from p50 to p99 of each stage.
+    """
     made = time_figure(f"Latency on {driver}", palette, y_axis_type="log")
     colours = (palette.first, palette.second, palette.third)
     for stage, colour in zip(STAGES, colours, strict=True):
+        name = stage.replace("_", " ")
+        made.varea(
+            "time",
+            f"{stage}_p50",
+            f"{stage}_p99",
+            source=source,
+            color=colour,
+            alpha=0.12,
+            legend_label=f"{name} p50",
+        )
         for percentile, dash in DASHES.items():
             made.line(
                 "time",
@@ -28,7 +41,7 @@ def latency_figure(source: Any, palette: Palette, driver: str) -> Any:
                 source=source,
                 color=colour,
                 line_dash=dash,
-                legend_label=f"{stage.replace('_', ' ')} {percentile}",
+                legend_label=f"{name} {percentile}",
             )
     unit_axis(made.yaxis, NANOSECONDS)
     legend_beside(made, palette)

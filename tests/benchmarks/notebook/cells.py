@@ -17,6 +17,7 @@ from tests.benchmarks.row import Row
 
 CELLS = 200
 SIZE = 1024
+TYPED = f"{OURS}, the call typed out"
 
 
 def measure_cells() -> Duel:
@@ -58,7 +59,7 @@ def measure_cells() -> Duel:
         return duel(
             [
                 ours(OURS, magic),
-                ours("the call typed out", typed),
+                ours(TYPED, typed),
                 Contender(
                     "NumPy typed out",
                     lambda: cells(plain),
@@ -115,7 +116,7 @@ def run() -> list[Row]:
     """Measure the three."""
     cells = measure_cells()
     load = imports()
-    over = (cells.best_s() - cells.best_s("the call typed out")) * 1e6
+    over = (cells.best_s() - cells.best_s(TYPED)) * 1e6
     rows = [
         cells.row(f"a %%grain_compute cell over {SIZE:,} floats, run and waited for", over_us=over),
         Row(

@@ -147,7 +147,7 @@ def real_graph() -> tuple[Any, np.ndarray]:
     return stochastic(nx.to_scipy_sparse_array(graph)), np.array(list(ranks.values()))
 
 
-def measure(lab: gl.GrainManager, matrix: Any, key: str, repeats: int = 9) -> Duel:
+def measure(lab: gl.GrainManager, matrix: Any, key: str, repeats: int = 25) -> Duel:
     """Race the two over one graph; the matrix is ready, the ranks are not."""
     wanted = expected(matrix)
     dangling = np.flatnonzero(np.asarray(matrix.sum(1)).ravel() == 0)
