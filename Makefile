@@ -33,7 +33,7 @@ DEMO_EXTRAS := $(strip jupyter tutorials $(CUDA))
 # Without a GPU the CUDA compilers are still installed: kernels are compiled for one and read.
 TEST_EXTRAS := $(strip jupyter tutorials test cpp $(or $(CUDA),compile))
 
-.PHONY: demo test lab bench soak lint clean native-tests pytest notebooks typescript browser
+.PHONY: gpu-check demo test lab bench soak lint clean native-tests pytest notebooks typescript browser
 .NOTPARALLEL: # groups one after the other: two cores, and a readable report
 .DELETE_ON_ERROR:
 
@@ -83,6 +83,11 @@ bench: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 # The long form of tests/soak, bounded in time; the report goes to tests/soak_reports.
 soak: native-tests $(STAMPS)/native
 	$(BIN)/python -m tests.soak $(SOAK)
+
+# On a machine with an NVIDIA GPU; needs no network, Node or Jupyter. PYTHON= names the interpreter
+# that has the packages; GPU_CHECK="--out DIR" writes the report elsewhere.
+gpu-check:
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m tests.gpu.check $(GPU_CHECK)
 
 clean:
 	rm -rf extension/node_modules extension/labextension extension/lib extension/build

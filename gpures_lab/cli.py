@@ -1,4 +1,4 @@
-"""The ``gpures-lab`` command: ``status``, ``storage``, ``bench``, ``demo``, ``tutorials``.
+"""The ``gpures-lab`` command; ``gpures-lab --help`` lists its subcommands.
 
 Exit codes: 0 all well · 1 it ran and the answer is bad (a cell failed, the native module is
 missing) · 2 it could not run (bad arguments, a missing extra, files in the way).
@@ -121,6 +121,13 @@ def _parser() -> argparse.ArgumentParser:
         "run the quickstart notebook headless and print its figures",
         "  gpures-lab demo",
     )
+    gpu_check = add(
+        "gpu-check",
+        _gpu_check,
+        "build, test and measure on this machine's NVIDIA GPU (needs a clone)",
+        "  gpures-lab gpu-check\n  gpures-lab gpu-check --out reports",
+    )
+    gpu_check.add_argument("--out", metavar="DIR", help="where the report goes")
     tutorials = add(
         "tutorials",
         _tutorials,
@@ -129,7 +136,56 @@ def _parser() -> argparse.ArgumentParser:
     )
     tutorials.add_argument("dir", metavar="DIR", type=Path, help="made if it does not exist")
     tutorials.add_argument("--force", action="store_true", help="overwrite files of the same name")
+    check = add(
+        "compile-check",
+        _compile_check,
+        "compile and link the library and sample kernels for GPUs, without one",
+        "  gpures-lab compile-check --arch sm_90\n"
+        "  gpures-lab compile-check --arch sm_80,sm_90,sm_100 --kernel mine.py --json",
+    )
+    check.add_argument(
+        "--arch", metavar="LIST", default="sm_90", help="architectures, as sm_80,sm_90"
+    )
+    check.add_argument(
+        "--kernel",
+        metavar="FILE",
+        type=Path,
+        action="append",
+        default=[],
+        help="a Python file whose kernels are compiled too (arrays of float32; may be repeated)",
+    )
+    check.add_argument(
+        "--short", action="store_true", help="one version of each library kernel, not all"
+    )
+    check.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
+
+
+def _compile_check(options: argparse.Namespace) -> int:
+    from gpures_lab.errors import DriverUnavailable
+    from gpures_lab.kernels.cuda.check import compile_check
+
+    archs = [arch.strip() for arch in options.arch.split(",") if arch.strip()]
+    rows = []
+    line = "{:34}{:28}{:8}{:>5}{:>10}{:>7}{:>7}{:>8}  {}"
+    titles = ("kernel", "version", "arch", "path", "registers", "spills", "stack", "shared", "")
+    if not options.json:
+        print(line.format(*titles).rstrip())
+    try:
+        for row in compile_check(archs, options.kernel, short=options.short):
+            rows.append(row)
+            if not options.json:
+                fields = ("–" if each is None else each for each in dataclasses.astuple(row))
+                print(line.format(*fields).rstrip())
+    except DriverUnavailable as error:
+        raise CannotRun(str(error)) from error
+    bad = [row for row in rows if row.problem]
+    if options.json:
+        print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
+    else:
+        kernels = len({(row.kernel, row.variant) for row in rows})
+        print(f"{kernels} kernels for {', '.join(archs)}: {len(bad)} problems")
+    return BAD_ANSWER if bad else OK
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -138,6 +194,16 @@ def _status(options: argparse.Namespace) -> int:
     found = status()
     print(json.dumps(found.to_json(), indent=2) if options.json else repr(found))
     return OK if found.usable else BAD_ANSWER
+
+
+def _gpu_check(options: argparse.Namespace) -> int:
+    root = Path(__file__).parents[1]
+    if not (root / "tests" / "gpu" / "check.py").is_file():
+        raise CannotRun("gpu-check needs a clone of the repository: run make gpu-check there")
+    command = [sys.executable, "-m", "tests.gpu.check"]
+    if options.out:
+        command += ["--out", str(Path(options.out).resolve())]
+    return subprocess.run(command, cwd=root, check=False).returncode
 
 
 def _storage(options: argparse.Namespace) -> int:

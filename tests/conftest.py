@@ -39,6 +39,11 @@ def why_no_browser() -> str | None:
     return f"no Chromium found (looked for {', '.join(CHROMIUM)}); install the package chromium"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--device cuda:0`` runs the shared tests of grains and rings on a GPU."""
+    parser.addoption("--device", default="host", help="device of the managers in tests")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here, with the reason, or fail where it must run."""
     if item.get_closest_marker("gpu"):

@@ -99,6 +99,17 @@ class CudaDriver:
         """Half of what was free when the device was looked at, at most 8 GiB."""
         return max(64 << 20, min(self.probe.free_bytes // 2, 8 * GIB))
 
+    def array(self, block: tuple[int, int, Any], shape: tuple[int, ...], dtype: Any) -> Any:
+        """A CuPy array over a block of this device; it keeps the block's owner alive."""
+        address, nbytes, owner = block
+        memory = self.cupy.cuda.UnownedMemory(address, nbytes, owner, self.index)
+        return self.cupy.ndarray(shape, dtype, self.cupy.cuda.MemoryPointer(memory, 0))
+
+    def finish_stream(self) -> None:
+        """Wait for what this thread has queued on CuPy's present stream."""
+        with self.cupy.cuda.Device(self.index):
+            self.cupy.cuda.get_current_stream().synchronize()
+
     @property
     def event_driven(self) -> bool:
         """Whether something here cannot bear a kernel that stays: then it never lingers."""

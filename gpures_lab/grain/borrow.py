@@ -9,8 +9,6 @@ from gpures_lab._core import _native
 from gpures_lab.grain.arguments import foreign, not_a_handle, released
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gpures_lab.grain.grain import Grain
 
 __all__ = ["Borrow"]
@@ -22,8 +20,9 @@ class Borrow:
     def __init__(self, grain: Grain, handle: object) -> None:
         self._grain = grain
         self._handle = handle
+        self._driver: Any = None
 
-    def __enter__(self) -> NDArray[Any]:
+    def __enter__(self) -> Any:
         grain, handle = self._grain, self._handle
         if not isinstance(handle, _native.ResidentArray):
             raise not_a_handle(handle)
@@ -35,11 +34,20 @@ class Borrow:
         if handle.released:
             self.__exit__()
             raise released(handle)
-        return _native.view_of(handle)
+        view = _native.view_of(handle)
+        if not isinstance(view, tuple):
+            return view
+        self._driver = grain.manager.driver
+        return self._driver.array(view, handle.shape, handle.dtype)
 
     def __exit__(self, *exc_info: object) -> None:
         self._grain._task = self._outer
-        self._grain._unhold()
+        try:
+            if self._driver is not None:
+                # What was queued on the present stream comes before the grain's later messages.
+                self._driver.finish_stream()
+        finally:
+            self._grain._unhold()
 
 
 def _running_task() -> object:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpures_lab.errors import RingFull, StateConflict
+from gpures_lab.grain.program_text import described
 from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
 
@@ -37,6 +38,7 @@ class Contents:
     arrays: dict[str, np.ndarray[Any, Any]]
     memory_types: dict[str, str]
     state: dict[str, Json]
+    programs: dict[str, Json]
     version: int
     """The grain's `_version` at that moment."""
 
@@ -94,6 +96,8 @@ def contents_of(grain: Grain) -> Contents:
         arrays=arrays,
         memory_types={handle.name: handle.memory_type for handle in handles},
         state=state,
+        programs=grain._program_texts
+        | {name: described(program) for name, program in list(grain._programs.items())},
         version=grain._version(),  # after the reads, which are messages too
     )
 
@@ -115,6 +119,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
             contents.arrays,
             contents.state,
             kernels=grain._kernels(),
+            programs=contents.programs,
             expected_etag=None if replace else grain._etag or 0,
             memory_types=contents.memory_types,
             dtype=grain.dtype.name,
@@ -179,6 +184,7 @@ def restore(owner: GrainManager, key: str) -> Grain:
         grain.discard()
         raise
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
+    grain._program_texts = dict(manifest.programs)
     grain._etag = manifest.etag
     grain._kept = (grain._version(), grain.state.snapshot())
     return grain

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import weakref
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from gpures_lab._core import _native
-from gpures_lab.errors import InvalidOption
+from gpures_lab.errors import InvalidOption, StateConflict
 from gpures_lab.grain.arguments import normalize_allocation
 from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.checkpoint import checkpoint, hint_of
 from gpures_lab.grain.program import Program
+from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
 from gpures_lab.grain.state import GrainState
 from gpures_lab.grain.text import grain_html
@@ -45,6 +47,8 @@ class Grain(_native.GrainBase):
         "_hint",
         "_kept",
         "_named",
+        "_program_texts",
+        "_programs",
         "_saving",
         "_state",
         "_task",
@@ -52,6 +56,8 @@ class Grain(_native.GrainBase):
     )
 
     _named: dict[str, ResidentArray]
+    _programs: weakref.WeakValueDictionary[str, Program]  # recorded here, by name
+    _program_texts: dict[str, Json]  # from a checkpoint, not recorded again yet
     _task: object  # the asyncio task that borrows
     _state: GrainState
     _durable: bool  # the option
@@ -76,6 +82,8 @@ class Grain(_native.GrainBase):
         full_wait_ns = int(options.full_wait_s * 1e9)
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._named = {}
+        self._programs = weakref.WeakValueDictionary()
+        self._program_texts = {}
         self._task = None
         self._state = GrainState()
         self._durable = durable
@@ -140,10 +148,15 @@ class Grain(_native.GrainBase):
         completion: Completion[None] = self._submit(rows, values)
         return completion
 
-    def record(self) -> Program:
+    def record(self, *, name: str | None = None) -> Program:
         """Record a program: ``with grain.record() as step: grain.compute(...)``, then `run` it.
 
         Calls inside the block are checked and compiled as usual, but not posted.
+
+        Parameters
+        ----------
+        name
+            Checkpoints keep a program that has one, while somebody holds it: see `program`.
 
         Raises
         ------
@@ -151,7 +164,34 @@ class Grain(_native.GrainBase):
             Inside the block, for what a program cannot hold: `allocate`, `read`, `release`, a
             write above 4 KiB, a grain of another ring.
         """
-        return Program(self)
+        return Program(self, name)
+
+    def program(self, name: str, *kernels: Any) -> Program:
+        """Return the program of this name; after `restore` it is recorded again.
+
+        Parameters
+        ----------
+        kernels
+            Those that it uses beyond the library's: a checkpoint keeps kernels by name.
+
+        Raises
+        ------
+        StateConflict
+            The grain has no such program, or a handle of it is gone.
+        UnknownKernel
+            A kernel of it was not given.
+        """
+        found = self._programs.get(name)
+        if found is not None:
+            return found
+        text = self._program_texts.get(name)
+        if text is None:
+            known = sorted({*self._programs, *self._program_texts})
+            raise StateConflict(
+                f"grain {self.key!r} has no program {name!r}; it has {', '.join(known) or 'none'}; "
+                "grain.record(name=...) makes one"
+            )
+        return recorded_again(self, name, text, kernels)
 
     def _store(self) -> _native.GrainBase:
         store: _native.GrainBase = self._owner()._program_store(self)
@@ -223,6 +263,7 @@ class Grain(_native.GrainBase):
                 if not handle.released:
                     self.release(handle)
         self._named.clear()
+        self._program_texts.clear()
         self._state.clear()
         self._etag = self._kept = None
 

@@ -70,8 +70,11 @@ class Program:
     posted, and return None. The program keeps the handles it uses.
     """
 
-    def __init__(self, grain: Grain) -> None:
+    def __init__(self, grain: Grain, name: str | None = None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise InvalidOption(f"name={name!r}: give a str")
         self.grain = grain
+        self.name = name
         self._steps: list[RecordedStep] = []
         self._late: list[_Late] = []
         self._words = 0
@@ -99,6 +102,8 @@ class Program:
             return
         self._finish()
         self._state = "recorded"
+        if self.name is not None:
+            self.grain._programs[self.name] = self
 
     def __len__(self) -> int:
         return len(self._steps)

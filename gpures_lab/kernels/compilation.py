@@ -10,12 +10,19 @@ from gpures_lab.kernels import disk
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.binding import Binding, bind
 from gpures_lab.kernels.cache import CacheCounters, KernelCache
+from gpures_lab.kernels.cpp.declaration import CppBody
 from gpures_lab.kernels.definition import Kernel
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.machine_identity import front_end_digest, processor
 from gpures_lab.kernels.signature import HostCode, Signature
 
-__all__ = ["binding_of", "cache_counters", "compile_host", "forget_compiled"]
+__all__ = [
+    "binding_of",
+    "cache_counters",
+    "compile_host",
+    "describe_device",
+    "forget_compiled",
+]
 
 _cache = KernelCache()
 
@@ -62,6 +69,33 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
         lambda: _disk_key("python", key, python_backend.versions()),
         partial(python_backend.build, kernel, binding.arrays, signature),
         _load_python,
+    )
+
+
+def describe_device(kernel: Kernel, signature: Signature) -> HostCode:
+    """Describe a version that only a device runs, as `compile_host` does one of the host's.
+
+    Its address is 0. Raises the same errors, but for what only a compiler finds.
+    """
+    from gpures_lab.kernels.typed.kernel import compiled_arrays, type_kernel
+
+    names = binding_of(kernel, signature).arrays
+    if isinstance(kernel.definition, CppBody):
+        positions, _ = compiled_arrays(signature)
+        is_map, is_straight = kernel.definition.is_map, False
+    else:
+        typed = type_kernel(kernel, names, signature)
+        positions, is_map, is_straight = typed.positions, typed.is_map, typed.is_straight
+    return HostCode(
+        address=0,
+        owner=None,
+        arrays=positions,
+        indices=kernel.indices,
+        is_map=is_map,
+        is_straight=is_straight,
+        is_reduction=kernel.kind == "reduction",
+        may_fault=False,
+        cache_hit=False,
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gpures_lab._core import _native
 from gpures_lab.kernels.binding import bind
-from gpures_lab.kernels.compilation import compile_host
+from gpures_lab.kernels.compilation import compile_host, describe_device
 from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature
 
 if TYPE_CHECKING:
@@ -64,10 +64,15 @@ def specialize(  # noqa: PLR0917 - called by position from native code
     same: tuple[int, ...],
     values: tuple[Any, ...],
     checked: bool,
+    device: bool,
 ) -> tuple[Any, ...]:
-    """Compile, or find in a cache, and describe the code as the native binding takes it."""
+    """Compile, or find in a cache, and describe the code as the native binding takes it.
+
+    For a device nothing is compiled here: the binding asks for that next (`Kernel._for_device`),
+    and a machine with a GPU may have no compiler for the host.
+    """
     signature = signature_of(kernel, inputs, arrays, same, values, checked)
-    code = compile_host(kernel, signature)
+    code = describe_device(kernel, signature) if device else compile_host(kernel, signature)
     flags = _native.kernel_flags
     return (
         code.address,

@@ -24,6 +24,7 @@ class RecordedStep(NamedTuple):
     bound_words: int
     params: tuple[tuple[str, int, int, object], ...]
     kernel: str | None
+    inputs: int = 0  # of the handles of a Compute, the first ones
 
 
 class LateWord(NamedTuple):

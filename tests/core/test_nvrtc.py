@@ -7,14 +7,13 @@ through the read-only cache (a persistent kernel would see yesterday's data), a 
 from __future__ import annotations
 
 import re
-import subprocess
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from gpures_lab.kernels.cuda.image import link_image
+from gpures_lab.kernels.cuda.image import RING_ENTRY, link_image
 from gpures_lab.kernels.cuda.toolchain import compile_ltoir, link
+from tests.kernels.cuda.sass import READ_ONLY_CACHE, disassemble, run_tool
 
 SHARED = Path(__file__).parents[2] / "gpures_lab" / "_core" / "shared"
 SOURCE = SHARED / "ring_kernel.cu"
@@ -28,7 +27,6 @@ pytest.importorskip("cuda.bindings.nvjitlink", reason=_CURE)
 # Our own `ld.….global` comes out as LDG; a volatile payload word, read after it, as LD.
 STRONG_LOAD = re.compile(r"\bLDG\.E\.64\.STRONG\.SYS\b")
 INVALIDATE = re.compile(r"\bCCTL\.IVALL\b")
-READ_ONLY_CACHE = re.compile(r"\b(?:LDG?|TEX|TLD)\S*\.(?:CONSTANT|CI)\b")
 # Where straight-line code ends or another load of the program begins.
 ELSEWHERE = re.compile(r"\b(?:BRA|BRX|EXIT|RET|CALL|LDG?\.E)\b")
 
@@ -50,29 +48,6 @@ def ptx_of(source: str, arch: str) -> str:
     nvrtc.nvrtcGetPTX(program, code)
     nvrtc.nvrtcDestroyProgram(program)
     return code.decode()
-
-
-def tool(name: str) -> Path:
-    """nvdisasm or cuobjdump from its wheel."""
-    distribution = f"nvidia-cuda-{name}"
-    try:
-        files = metadata.files(distribution) or []
-    except metadata.PackageNotFoundError:
-        pytest.skip(f'{distribution} is missing: pip install "gpures_lab[test]"')
-    return next(Path(str(f.locate())) for f in files if f.name == name)
-
-
-def run_tool(name: str, *arguments: str) -> str:
-    done = subprocess.run([tool(name), *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
-
-
-def disassemble(cubin: bytes, folder: Path) -> list[str]:
-    """The instructions, one a line."""
-    path = folder / "ring.cubin"
-    path.write_bytes(cubin)
-    lines = run_tool("nvdisasm", "-c", str(path)).splitlines()
-    return [line for line in lines if re.search(r"/\*[0-9a-f]{4,}\*/", line)]
 
 
 def invalidates(instructions: list[str], load: int) -> bool:
@@ -110,8 +85,8 @@ def linked(
 ) -> tuple[Path, list[str]]:
     """The linked cubin's path and its instructions."""
     folder = tmp_path_factory.mktemp("sass")
-    instructions = disassemble(link_image({}, request.param).cubin, folder)
-    return folder / "ring.cubin", instructions
+    instructions = disassemble(link_image({}, request.param).cubin, folder)[RING_ENTRY]
+    return folder / "image.cubin", instructions
 
 
 def test_poll_invalidates_l1(linked: tuple[Path, list[str]]) -> None:
@@ -151,7 +126,7 @@ extern "C" __global__ void poll(const unsigned long long* __restrict__ word,
 def test_the_checks_see_a_broken_kernel(tmp_path: Path) -> None:
     """The two SASS checks can fail: a volatile poll is no acquire, `const __restrict__` is seen."""
     linked_alone = link([("poll", compile_ltoir(PLAIN_POLL, "poll"))], "sm_90").cubin
-    instructions = disassemble(linked_alone, tmp_path)
+    instructions = disassemble(linked_alone, tmp_path)["poll"]
     acquires, others = strong_loads(instructions)
     assert acquires == []
     assert others != []

@@ -47,15 +47,16 @@ RINGS = {
 
 
 @pytest.fixture
-def make_lab() -> Iterator[Callable[..., gl.GrainManager]]:
-    """Return a maker of managers on the host; they are closed at the end."""
+def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., gl.GrainManager]]:
+    """Return a maker of managers on the host, or on ``--device``; they are closed at the end."""
     made: list[gl.GrainManager] = []
+    device = request.config.getoption("--device")
 
     def make(ring: str | gl.RingOptions = "slots4", **options: Any) -> gl.GrainManager:
         options.setdefault("pool_limit_bytes", 256 << 20)
         options.setdefault("full_wait_s", float(LIMIT_S))
         rings = RINGS[ring] if isinstance(ring, str) else ring
-        made.append(gl.GrainManager(device="host", ring=rings, **options))
+        made.append(gl.GrainManager(device=device, ring=rings, **options))
         return made[-1]
 
     yield make

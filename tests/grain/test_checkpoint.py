@@ -340,3 +340,52 @@ def test_what_is_no_key_is_refused(lab: gl.GrainManager, key: Any) -> None:
     for call in (lab.grain, lab.restore):
         with pytest.raises(gl.InvalidOption, match="key"):
             call(key)
+
+
+def test_a_named_program_comes_back(lab: gl.GrainManager, second: gl.GrainManager) -> None:
+    """A program that does something else after a restart, or that only its own process can run."""
+    grain, other = lab.grain("g"), lab.grain("other")
+    x, y = grain.allocate((4, 5), name="x"), grain.allocate(20, name="y")
+    z = other.allocate(3, name="z", dtype=np.int16)
+
+    @gl.kernel
+    def grow(i, j, u, v, a, b):  # type: ignore[no-untyped-def]  # noqa: PLR0917
+        v[i, j] = a * u[i, j] + b
+
+    def record(name: str | None) -> gl.Program:
+        with grain.record(name=name) as program:
+            grain.compute(grow, inputs=[x], outputs=[x], params={"a": 0.5, "b": np.float32(2)})
+            grain.compute("kernels/Saxpy", inputs=[y, y], outputs=[y], params={"a": 1}, n=7)
+            grain.write(y, 3, offset=None)
+            grain.write(y, [1, 2], offset=4)
+            other.write(z, 9)
+            grain.ping()
+            grain.barrier()
+        return program
+
+    program = record("step")
+    record("dropped")
+    assert grain.program("step") is program
+    program.run(repeat=3).result(LIMIT_S)
+    expected = [handle.read().result(LIMIT_S) for handle in (x, y)]
+    for handle in (x, y, z):
+        handle.write(0)
+    kept(grain.checkpoint())
+    kept(other.checkpoint())
+
+    back = second.restore("g")
+    with pytest.raises(gl.StateConflict, match=r"no program 'dropped'; it has step"):
+        back.program("dropped")
+    with pytest.raises(gl.UnknownKernel, match=r"grain.program\('step', grow\)"):
+        back.program("step")
+    with pytest.raises(gl.StateConflict, match="restore that grain first"):
+        back.program("step", grow)
+    second.restore("other")
+    again = back.program("step", grow)
+    assert back.program("step") is again
+    assert again.params == program.params
+    again.run(repeat=3).result(LIMIT_S)
+    for name, data in zip("xy", expected, strict=True):
+        np.testing.assert_array_equal(back.handles[name].read().result(LIMIT_S), data)
+    assert set(second.grain("other").handles["z"].read().result(LIMIT_S)) == {9}
+    assert kept(back.checkpoint()) == 2

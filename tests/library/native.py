@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,8 @@ class NativeRow:
 class Library:
     """The loaded shared object."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, block: bool = False) -> None:
+        self.block = block
         self.dll = ctypes.CDLL(str(path))
         self.dll.library_find.restype = ctypes.POINTER(Entry)
         self.dll.dtype_name.restype = ctypes.c_char_p
@@ -214,15 +216,29 @@ def compiler() -> str | None:
     return wanted or shutil.which("g++") or shutil.which("clang++")
 
 
-def build(cxx: str, folder: Path, extra_flags: tuple[str, ...] = ()) -> Path:
+# The same rows, each run by a block of host threads: the versions that a GPU runs.
+BLOCK_FLAGS = (
+    *("-O1", "-Wno-shadow", f"-I{CORE}", f"-I{SHIM.parent}", f"-I{SHIM.parents[1] / 'native'}"),
+    *("-include", str(SHIM.with_name("block_entry.hpp"))),
+)
+
+
+def build(
+    cxx: str, folder: Path, extra_flags: tuple[str, ...] = (), *, block: bool = False
+) -> Path:
     """Compile what changed since the last time and link; `folder` keeps the objects."""
     headers = sorted([*CORE.glob("shared/**/*.hpp"), *CORE.glob("host/library/*.hpp")])
+    sources = [*sorted(CORE.glob("host/library/*.cpp")), SHIM]
     flags = (*FLAGS, *extra_flags)
+    if block:
+        headers.append(SHIM.with_name("block_entry.hpp"))
+        sources.append(SHIM.with_name("block_run.cpp"))
+        flags = (*flags, *BLOCK_FLAGS)
     common = hashlib.sha256(repr((cxx, flags)).encode())
     for header in headers:
         common.update(header.read_bytes())
-    objects = []
-    for source in [*sorted(CORE.glob("host/library/*.cpp")), SHIM]:
+
+    def compiled(source: Path) -> str:
         digest = common.copy()
         digest.update(source.read_bytes())
         target = folder / f"{source.stem}-{digest.hexdigest()[:16]}.o"
@@ -230,7 +246,10 @@ def build(cxx: str, folder: Path, extra_flags: tuple[str, ...] = ()) -> Path:
             partial = target.with_suffix(f".{os.getpid()}")
             _run([cxx, *flags, "-c", str(source), "-o", str(partial)])
             partial.rename(target)
-        objects.append(str(target))
+        return str(target)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(compiled, sources))
     linked = hashlib.sha256(repr(objects).encode()).hexdigest()[:16]
     library = folder / f"library-{linked}.so"
     if not library.exists():

@@ -77,13 +77,18 @@ def test_gather_equals_take(library: Library) -> None:
 
 
 def test_gather_reports_the_first_index_outside_and_gives_zero(library: Library) -> None:
-    """Catches Python's negative indices, an off-by-one at the end, a later fault reported."""
+    """Catches Python's negative indices, an off-by-one at the end, a later fault reported.
+
+    Of a block's threads any one may be the first.
+    """
     for isa in library.rows:
         native = library.get("kernels/Gather", ("float32", "int64", "float32"), (0, 1, 2), isa)
         x = np.arange(1, 11, dtype=np.float32)
         index = np.array([9, 10, -1, 0, 2**62])
         z = np.full(5, 99, np.float32)
-        assert native.run([x, index, z])[:5] == [1, 0, -1, 10, 10]
+        fault = native.run([x, index, z])[:5]
+        reported = [10, -1, 2**62] if library.block else [10]
+        assert fault in [[1, 0, -1, at, 10] for at in reported]
         assert z.tolist() == [10, 0, 0, 1, 0]
 
 
@@ -103,7 +108,7 @@ def test_scatter_writes_in_order_and_reports_what_is_outside(library: Library) -
         before = z.copy()
         index = np.array([-1, 10, 3])
         fault = native.run([x[:3].copy(), index, window])
-        assert fault[:5] == [1, 2, -1, -1, 10]
+        assert fault[:5] in [[1, 2, -1, at, 10] for at in ([-1, 10] if library.block else [-1])]
         before[13] = x[2]
         assert_same_bits(z, before, str(native))
 

@@ -179,8 +179,8 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
   message.kernel = variant->id;
   if (is_recording()) [[unlikely]] {
     PyObject* bound = params_of(kernel, call, *variant, slots[3]);
-    if (!bound ||
-        !record_step(self, message, call.arrays, call.count, &entry, kernel->name, bound)) {
+    if (!bound || !record_step(self, message, call.arrays, call.count, &entry, kernel->name, bound,
+                               call.inputs)) {
       return nullptr;
     }
     Py_RETURN_NONE;

@@ -249,7 +249,9 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
   const bool check = checked && checked != Py_None ? PyObject_IsTrue(checked) : kernel->checked;
   key.push_back(u8(call.count));
   key.push_back(u8(call.inputs));
-  key.push_back(check);
+  // A version for a device has no machine code of the host's, so it is another version.
+  const bool device = call.count != 0 && call.arrays[0]->grain->engine->on_device();
+  key.push_back(u8(check | device << 1));
   for (u32 a = 0; a < call.count; ++a) {
     call.same[a] = u8(a);
     for (u32 b = 0; b < a; ++b) {
@@ -324,8 +326,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     }
     for (Py_ssize_t p = 0; p < wanted; ++p) PyTuple_SET_ITEM(kinds, p, Py_NewRef(values[p]));
     PyObject* spec = PyObject_CallMethod(kernel_object, "_specialize",
-                                         "INNNO", call.inputs, arrays, same, kinds,
-                                         check ? Py_True : Py_False);
+                                         "INNNOO", call.inputs, arrays, same, kinds,
+                                         check ? Py_True : Py_False, device ? Py_True : Py_False);
     if (!spec) return nullptr;
     variant = build_variant(spec, own_key, codes, u32(wanted));
     Py_DECREF(spec);
@@ -336,10 +338,7 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
     names_by_id()[variant->id] = Py_XNewRef(kernel->name);
   }
-  if (call.count != 0 && call.arrays[0]->grain->engine->on_device() &&
-      !adopt(kernel_object, call, *variant, values, wanted, check)) {
-    return nullptr;
-  }
+  if (device && !adopt(kernel_object, call, *variant, values, wanted, check)) return nullptr;
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {
     const u8 pack = variant->packs[size_t(p)];

@@ -110,6 +110,7 @@ nb::object view_of(nb::handle object) {
   if (!PyObject_TypeCheck(object.ptr(), array_type)) throw nb::type_error("not a handle");
   auto* array = reinterpret_cast<ResidentArrayObject*>(object.ptr());
   Engine* engine = array->grain->engine;
+  const bool of_device = engine->on_device() && array->arena == 0;
   PyObject* shape = PyObject_GetAttrString(object.ptr(), "shape");
   npy_intp dims[NPY_MAXDIMS];
   const int ndim = int(PyTuple_GET_SIZE(shape));
@@ -124,6 +125,10 @@ nb::object view_of(nb::handle object) {
     held->engine->release();
     delete held;
   });
+  // The host cannot reach a device's memory: the adapter makes CuPy's array of its address.
+  if (of_device) {
+    return nb::make_tuple(u64(engine->pool->base(array->block)), u64(array->nbytes), owner);
+  }
   Py_INCREF(array->dtype);
   PyObject* result =
       PyArray_NewFromDescr(&PyArray_Type, array->dtype, ndim, dims, nullptr,
@@ -214,6 +219,33 @@ i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_
   }
   driver.use_kernel(reinterpret_cast<void*>(function));
   return -1;
+}
+
+// Post and wait of one Noop at a time, without Python in between: what benchmarks compare with a
+// floor. Nanoseconds each; shorter than asked where one was not answered within a second.
+nb::bytes round_trips(nb::handle object, u64 count) {
+  if (!PyObject_TypeCheck(object.ptr(), grain_type)) throw nb::type_error("not a grain");
+  auto* grain = reinterpret_cast<GrainObject*>(object.ptr());
+  if (!check_open(grain)) throw nb::python_error();
+  Engine& engine = *grain->engine;
+  engine.start();
+  std::vector<u64> spans;
+  {
+    nb::gil_scoped_release release;
+    for (u64 n = 0; n < count; ++n) {
+      const u64 since = ticks();
+      Outgoing message;
+      message.slot.opcode = u16(Opcode::kNoop);
+      if (grain->core->ring.post(*grain->core, message) != Post::kPosted) break;
+      const bool answered = engine.wait(*message.request, 1'000'000'000);
+      const u64 span = TickScale::get().to_ns(ticks() - since);
+      message.request->seen = true;
+      engine.drop(message.request);
+      if (!answered) break;
+      spans.push_back(span);
+    }
+  }
+  return nb::bytes(spans.data(), spans.size() * sizeof(u64));
 }
 
 template <class Function>
@@ -330,7 +362,10 @@ NB_MODULE(_native, m) {
       .def("take_evictions", [](EngineHandle& self) { return self.engine->pool->take_evictions(); })
       .def("drain_objects", [](EngineHandle& self) { drain_graveyard(*self.engine); });
   m.def("view_of", &view_of, nb::arg("handle"),
-        "NumPy array over the allocation's block; keeps the block rented while it lives.");
+        "NumPy array over the allocation's block, or (address, bytes, owner) of a device's; what keeps "
+        "the block rented while it lives.");
+  m.def("round_trips", &round_trips, nb::arg("grain"), nb::arg("count"),
+        "Nanoseconds of so many Noops, each posted and waited for in native code; uint64 bytes.");
   m.def("library_rows", &library_rows);
   m.def("kernel_counts", [] {
     const auto counts = kernel_counts();

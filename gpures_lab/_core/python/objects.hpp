@@ -30,39 +30,37 @@ u8 dtype_code(const PyArray_Descr* dtype);
 struct ResidentArrayObject;
 
 struct GrainObject {
-  PyObject_HEAD
-  Grain* core;
-  Engine* engine;           // one reference
-  PyObject* manager;        // keeps the manager alive; cleared by close
-  PyObject* key;            // str
-  PyArray_Descr* dtype;     // default for allocate()
+  PyObject_HEAD Grain* core;
+  Engine* engine;              // one reference
+  PyObject* manager;           // keeps the manager alive; cleared by close
+  PyObject* key;               // str
+  PyArray_Descr* dtype;        // default for allocate()
   ResidentArrayObject* first;  // live allocations, newest first (not owned)
-  u64 ordinals;             // for the names a0, a1, …
+  u64 ordinals;                // for the names a0, a1, …
   u64 full_wait_ns;
-  unsigned long borrower;   // thread inside `with grain.borrow()`, 0 = none
-  PyObject* kernels;        // set of the names of kernels it has used; null = none yet
-  const PyObject* noted[4]; // of them, looked at first
-  u32 busy;                 // calls under way: they may wait, so nobody deactivates the grain
-  bool asleep;              // deactivated: live handles have no block, the next call wakes it
+  unsigned long borrower;    // thread inside `with grain.borrow()`, 0 = none
+  PyObject* kernels;         // set of the names of kernels it has used; null = none yet
+  const PyObject* noted[4];  // of them, looked at first
+  u32 busy;                  // calls under way: they may wait, so nobody deactivates the grain
+  bool asleep;               // deactivated: live handles have no block, the next call wakes it
   PyObject* weakrefs;
 };
 
 struct ResidentArrayObject {
-  PyObject_HEAD
-  GrainObject* grain;
+  PyObject_HEAD GrainObject* grain;
   PyArray_Descr* dtype;
-  PyObject* shape;          // tuple, or null for (size,) until somebody asks
-  PyObject* name;           // str, or null for a<ordinal>
+  PyObject* shape;  // tuple, or null for (size,) until somebody asks
+  PyObject* name;   // str, or null for a<ordinal>
   u64 handle;
-  i64 size;                 // elements
+  i64 size;  // elements
   u64 nbytes;
   u64 ordinal;
   ResidentArrayObject *newer, *older;
   PyObject* weakrefs;
   u32 block;
-  u8 code;                  // dtype_code(dtype)
+  u8 code;  // dtype_code(dtype)
   u8 ndim;
-  u8 arena;                 // 0 device, 1 pinned
+  u8 arena;  // 0 device, 1 pinned
   bool live;
 };
 
@@ -70,26 +68,25 @@ struct Variant {
   std::vector<u8> key;
   KernelEntry entry;
   u32 id;
-  u8 order[kMaxArrays];     // binding position of each compiled array
-  std::vector<u8> packs;    // of each parameter: 0 = as given, else 1 + dtype code
+  u8 order[kMaxArrays];   // binding position of each compiled array
+  std::vector<u8> packs;  // of each parameter: 0 = as given, else 1 + dtype code
   PyObject* owner;
 };
 
 // The scalar parameters of a kernel, for one split of arrays into inputs and outputs.
 struct Scalars {
   u32 inputs, arrays;
-  PyObject* names;          // tuple of str
-  PyObject* defaults;       // dict of name → value
+  PyObject* names;     // tuple of str
+  PyObject* defaults;  // dict of name → value
 };
 
 struct KernelObject {
-  PyObject_HEAD
-  PyObject* name;
+  PyObject_HEAD PyObject* name;
   std::vector<Scalars>* scalars;
   std::vector<Variant*>* variants;
   u64 hits, misses;
-  bool checked;             // default of compute(checked=None)
-  bool fixed_params;        // library: the parameters' dtypes follow from the arrays
+  bool checked;       // default of compute(checked=None)
+  bool fixed_params;  // library: the parameters' dtypes follow from the arrays
   PyObject* weakrefs;
 };
 
@@ -97,10 +94,9 @@ struct KernelObject {
 enum class Outcome : u8 { kNone, kValue, kCompute, kRun, kHost };
 
 struct CompletionObject {
-  PyObject_HEAD
-  Request* request;         // one reference
+  PyObject_HEAD Request* request;  // one reference
   GrainObject* grain;
-  PyObject* value;          // kValue: the array; kCompute: the kernel's name; kRun: program
+  PyObject* value;  // kValue: the array; kCompute: the kernel's name; kRun: program
   Outcome outcome;
   bool cache_hit;
   PyObject* weakrefs;
@@ -186,14 +182,14 @@ PyObject* param_names(KernelObject* kernel, const Call& call);
 bool is_recording();
 // Appends the message. False: an exception is set. Steals `params` (may be null).
 bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObject* const* arrays,
-                 u32 count, const KernelEntry* kernel, PyObject* name, PyObject* params);
+                 u32 count, const KernelEntry* kernel, PyObject* name, PyObject* params,
+                 u32 inputs = 0);
 // For what a program cannot hold: raises, and returns false.
 bool refuse_to_record(const char* what);
 // Methods of GrainBase.
 PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t count,
                          PyObject* names);
-PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t count,
-                        PyObject* names);
+PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names);
 PyObject* grain_begin_record(PyObject* object, PyObject* steps);
 PyObject* grain_end_record(PyObject* object, PyObject*);
 PyObject* grain_program_store(PyObject* object, PyObject*);

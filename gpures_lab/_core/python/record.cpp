@@ -71,8 +71,7 @@ PyObject* grain_run_program(PyObject* object, PyObject* args) {
     auto& payload = *reinterpret_cast<RunProgramMessage*>(message.slot.payload);
     payload.program = reinterpret_cast<ResidentArrayObject*>(memory)->handle;
     payload.repeat = repeat;
-    payload.until =
-        until == Py_None ? 0 : reinterpret_cast<ResidentArrayObject*>(until)->handle;
+    payload.until = until == Py_None ? 0 : reinterpret_cast<ResidentArrayObject*>(until)->handle;
     payload.every = every;
     payload.item = item;
     payload.late = u32(u64(late.len) / sizeof(u64));
@@ -93,9 +92,10 @@ bool refuse_to_record(const char* what) {
   return false;
 }
 
-// (slot, page, handles, words to bind, parameters, the kernel's name)
+// (slot, page, handles, words to bind, parameters, the kernel's name, how many are inputs)
 bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObject* const* arrays,
-                 u32 count, const KernelEntry* kernel, PyObject* name, PyObject* params) {
+                 u32 count, const KernelEntry* kernel, PyObject* name, PyObject* params,
+                 u32 inputs) {
   if (&grain->core->ring != recording.ring) {
     Py_XDECREF(params);
     raise_hook("other_ring", "(O)", grain->key);
@@ -111,13 +111,13 @@ bool record_step(GrainObject* grain, const Outgoing& message, ResidentArrayObjec
                                  kernel->param_words + u32(kMaxIndices)
                            : 0u;
   if (!params) params = PyTuple_New(0);
-  PyObject* step =
-      handles && params
-          ? Py_BuildValue("y#y#NINO", reinterpret_cast<const char*>(&slot), Py_ssize_t(sizeof(slot)),
-                          message.page ? static_cast<const char*>(message.page) : "",
-                          Py_ssize_t(message.page_bytes),
-                          handles, words, params, name ? name : Py_None)
-          : nullptr;
+  PyObject* step = handles && params
+                       ? Py_BuildValue("y#y#NINOI", reinterpret_cast<const char*>(&slot),
+                                       Py_ssize_t(sizeof(slot)),
+                                       message.page ? static_cast<const char*>(message.page) : "",
+                                       Py_ssize_t(message.page_bytes), handles, words, params,
+                                       name ? name : Py_None, inputs)
+                       : nullptr;
   if (!step) return false;
   const bool appended = PyList_Append(recording.steps, step) == 0;
   Py_DECREF(step);

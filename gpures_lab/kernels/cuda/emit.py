@@ -17,11 +17,25 @@ from gpures_lab.kernels.host.emit import (
     prologue,
 )
 from gpures_lab.kernels.host.text import BodyText
-from gpures_lab.kernels.typed.accesses import walk
+from gpures_lab.kernels.typed.accesses import accesses, walk
 from gpures_lab.kernels.typed.kernel import TypedKernel
-from gpures_lab.kernels.typed.tree import Expr, Load, Return, Store
+from gpures_lab.kernels.typed.tree import Expr, Index, Load, Op, Return, Store
 
-__all__ = ["emit_loop", "emit_map", "written_first", "written_slots"]
+__all__ = ["emit_loop", "emit_map", "is_packable", "written_first", "written_slots"]
+
+
+def is_packable(kernel: TypedKernel) -> bool:
+    """Whether packs of neighbouring elements can be computed together.
+
+    A map of one index; or of several whose values the body uses in subscripts only, so that where
+    every array has the space's shape, the space is one row.
+    """
+    if not kernel.is_map or kernel.indices == 1:
+        return kernel.is_map
+    # A map's subscripts are indices themselves; counted, because equal ones may be one object.
+    in_subscripts = sum(len(access.subscripts) for access in accesses(kernel.body))
+    nodes = (node for statement in kernel.body.body for node in walk(statement))
+    return sum(isinstance(node, Index) for node in nodes) == in_subscripts
 
 
 def emit_map(kernel: TypedKernel) -> Emitted:
@@ -51,7 +65,7 @@ def emit_loop(kernel: TypedKernel) -> Emitted:
     lines += ["    " + line for line in prologue(kernel, constants)]
     lines += ["    " + line for line in _loop(kernel.indices)]
     proven = None if kernel.is_map or not kernel.checked else frozenset[int]()
-    lines += body_text(kernel, constants, proven, 2)
+    lines += body_text(kernel, constants, proven, 2, write=_DeviceText)
     if kernel.init is not None:
         lines.append(f"    store{kernel.output}(p{kernel.output}, 0, acc)")
     return Emitted("\n".join(lines) + "\n", names, constants)
@@ -76,7 +90,14 @@ def written_first(kernel: TypedKernel) -> frozenset[int]:
     return frozenset(found)
 
 
-class _ElementText(BodyText):
+class _DeviceText(BodyText):
+    """A body for a target whose NumPy knows no complex numbers."""
+
+    def _library(self, node: Op) -> str:
+        return "complex_np" if any(arg.type.kind == "c" for arg in node.args) else "np"
+
+
+class _ElementText(_DeviceText):
     """A body whose pointers stand on the index's own elements."""
 
     def _offset(self, _slot: int, _subscripts: tuple[Expr, ...]) -> str:
@@ -88,7 +109,7 @@ def _functions(kernel: TypedKernel, constants: dict[str, Any]) -> tuple[list[str
     guarded = kernel.checked and not kernel.is_map
     lines: list[str] = []
     for function in functions:
-        lines += function_text(function, kernel, constants, guarded=guarded)
+        lines += function_text(function, kernel, constants, guarded=guarded, write=_DeviceText)
     return lines, tuple(function.name for function in functions)
 
 

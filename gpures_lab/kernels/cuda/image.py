@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,9 +13,16 @@ from gpures_lab.kernels.cuda.headers import SHARED
 from gpures_lab.kernels.cuda.ltoir_cache import cached, device_key
 from gpures_lab.kernels.cuda.resources import Resources, read_resources
 from gpures_lab.kernels.cuda.toolchain import check_arch, compile_ltoir, link
-from gpures_lab.kernels.identity import digest
 
-__all__ = ["MAX_STACK_BYTES", "RING_ENTRY", "WIDE_SHARED_BYTES", "Image", "link_image"]
+__all__ = [
+    "MAX_STACK_BYTES",
+    "RING_ENTRY",
+    "THREADS",
+    "WIDE_SHARED_BYTES",
+    "Image",
+    "image_parts",
+    "link_image",
+]
 
 RING_ENTRY = "gpures_ring_kernel"
 THREADS = 256
@@ -107,17 +115,27 @@ def _too_heavy(found: Resources) -> str:
     return ""
 
 
+def image_parts(kernels: Mapping[int, DeviceKernel]) -> list[tuple[str, bytes]]:
+    """What an image with all of ``kernels`` in its ring is linked from."""
+    dispatch = dispatch_source(kernels)
+    return [("ring", _ring()), ("dispatch", compile_ltoir(dispatch, "dispatch")), *_own(kernels)]
+
+
+def _own(kernels: Mapping[int, DeviceKernel]) -> list[tuple[str, bytes]]:
+    parts = {name: part for kernel in kernels.values() for name, part in kernel.parts}
+    return sorted(parts.items())
+
+
 def _link(
     kernels: Mapping[int, DeviceKernel], in_ring: Mapping[int, DeviceKernel], arch: str
 ) -> tuple[bytes, Mapping[str, Resources]]:
-    dispatch = dispatch_source(in_ring)
-    parts = {name: part for kernel in kernels.values() for name, part in kernel.parts}
-    names = sorted(parts)
-    key = device_key("image", arch, dispatch, *(digest(n, parts[n].hex()) for n in names))
+    dispatch, own = dispatch_source(in_ring), _own(kernels)
+    contents = (hashlib.sha256(part).hexdigest() for _, part in own)
+    key = device_key("image", arch, dispatch, *contents)
 
     def build() -> tuple[bytes, dict[str, str]]:
-        listed = [("ring", _ring()), ("dispatch", compile_ltoir(dispatch, "dispatch"))]
-        linked = link([*listed, *((name, parts[name]) for name in names)], arch)
+        listed = [("ring", _ring()), ("dispatch", compile_ltoir(dispatch, "dispatch")), *own]
+        linked = link(listed, arch)
         return linked.cubin, {"log": linked.log}
 
     artifact, _ = cached(key, ".cubin", build)

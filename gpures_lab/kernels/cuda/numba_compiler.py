@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
 from numba import cuda as numba_cuda
 from numba import types
 from numba.core.compiler_lock import global_compiler_lock
 
+from gpures_lab.kernels.cuda.numerics import complex_functions, device_function, real_functions
 from gpures_lab.kernels.cuda.toolchain import BASE_ARCH
 from gpures_lab.kernels.host.conversion import conversions
 from gpures_lab.kernels.host.emit import Emitted
@@ -29,8 +29,8 @@ def _shared_names() -> dict[str, Any]:
         _shared.update(operations())
         _shared.update(conversions())
         _shared.update(arguments())
-        _shared["power"] = cuda.jit(device=True)(integer_power)
-        _shared.update(np=np, math=math)
+        _shared["power"] = device_function(cuda, integer_power)
+        _shared.update(np=real_functions(cuda), complex_np=complex_functions(cuda), math=math)
     return _shared
 
 
@@ -42,7 +42,7 @@ def compile_python(emitted: Emitted, arrays: tuple[ArraySpec, ...], symbol: str)
         namespace.update(array_access(slot, spec.dtype, len(arrays)))
     exec(compile(emitted.text, "<gpures_lab kernel>", "exec"), namespace)  # noqa: S102 - our text
     for name in emitted.functions:
-        namespace[name] = cuda.jit(device=True, forceinline=True)(namespace[name])
+        namespace[name] = device_function(cuda, namespace[name], forceinline=True)
     function = namespace["kernel"]
     code, _ = cuda.compile(
         function,

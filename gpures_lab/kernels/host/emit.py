@@ -63,10 +63,15 @@ def called_functions(body: TypedFunction) -> list[TypedFunction]:
 
 
 def function_text(
-    function: TypedFunction, kernel: TypedKernel, constants: dict[str, Any], *, guarded: bool
+    function: TypedFunction,
+    kernel: TypedKernel,
+    constants: dict[str, Any],
+    *,
+    guarded: bool,
+    write: type[BodyText] = BodyText,
 ) -> list[str]:
     """Lines of one called function."""
-    text = BodyText(function, kernel.arrays, constants, frozenset() if guarded else None)
+    text = write(function, kernel.arrays, constants, frozenset() if guarded else None)
     parameters = [text.local(f"={name}") for name, _ in function.parameters]
     listed = [*parameters, *array_names(function.slots, kernel.arrays), "fault"]
     return [f"def {function.name}({', '.join(listed)}):", *text.write()]
@@ -99,12 +104,15 @@ def prologue(kernel: TypedKernel, constants: dict[str, Any]) -> list[str]:
 
 
 def body_text(
-    kernel: TypedKernel, constants: dict[str, Any], proven: frozenset[int] | None, depth: int
+    kernel: TypedKernel,
+    constants: dict[str, Any],
+    proven: frozenset[int] | None,
+    depth: int,
+    *,
+    write: type[BodyText] = BodyText,
 ) -> list[str]:
     """Lines of the body inside the loops; ``proven`` as in `BodyText`."""
-    text = BodyText(
-        kernel.body, kernel.arrays, constants, proven, next_index="continue", depth=depth
-    )
+    text = write(kernel.body, kernel.arrays, constants, proven, next_index="continue", depth=depth)
     text.names["=acc"] = "acc"
     return text.write()
 

@@ -15,7 +15,7 @@ from numba import types
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-__all__ = ["NUMBA_TYPES", "is_device", "operations"]
+__all__ = ["NUMBA_TYPES", "intrinsic_of", "is_device", "libdevice", "operations"]
 
 Build = Callable[[Any, Any, list[Any]], Any]
 
@@ -57,8 +57,23 @@ def _is_signed(kind: Any) -> bool:
     return bool(kind.name.startswith("int"))
 
 
+# Intrinsics that NVIDIA's LLVM does not take, and its own functions that are the same.
+_LIBDEVICE = {"llvm.fabs": "fabs", "llvm.rint": "rint"}
+
+
+def libdevice(builder: Any, name: str, args: list[Any]) -> Any:
+    """A function of NVIDIA's math library over floats of one type."""
+    kind = args[0].type
+    symbol = f"__nv_{name}{'f' if kind == ir.FloatType() else ''}"
+    declared = ir.FunctionType(kind, [kind] * len(args))
+    known = builder.module.globals.get(symbol)
+    return builder.call(known or ir.Function(builder.module, declared, symbol), args)
+
+
 def _call(builder: Any, name: str, args: list[Any]) -> Any:
     """An LLVM intrinsic over values of one type."""
+    if name in _LIBDEVICE and is_device(builder):
+        return libdevice(builder, _LIBDEVICE[name], args)
     kind = args[0].type
     declared = ir.FunctionType(kind, [kind] * len(args))
     return builder.call(builder.module.declare_intrinsic(name, [kind], declared), args)
@@ -66,12 +81,9 @@ def _call(builder: Any, name: str, args: list[Any]) -> Any:
 
 def _frem(builder: Any, top: Any, bottom: Any) -> Any:
     """The exact remainder; LLVM's own for GPUs is ``x - trunc(x / y) * y``, which is not."""
-    if not is_device(builder):
-        return builder.frem(top, bottom)
-    name = "__nv_fmodf" if top.type == ir.FloatType() else "__nv_fmod"
-    declared = ir.FunctionType(top.type, [top.type] * 2)
-    found = builder.module.globals.get(name) or ir.Function(builder.module, declared, name)
-    return builder.call(found, [top, bottom])
+    if is_device(builder):
+        return libdevice(builder, "fmod", [top, bottom])
+    return builder.frem(top, bottom)
 
 
 # Arithmetic ------------------------------------------------------------------------------------
@@ -87,6 +99,8 @@ def _plain(float_op: str, int_op: str, bool_op: str | None = None) -> Build:
 
 
 def _negative(builder: Any, kind: Any, args: list[Any]) -> Any:
+    if _is_float(kind) and is_device(builder):  # whose LLVM has no fneg yet
+        return builder.fsub(_constant(args[0], -0.0), args[0])
     return builder.fneg(args[0]) if _is_float(kind) else builder.neg(args[0])
 
 
@@ -274,7 +288,7 @@ def _rounding(name: str) -> Build:
     return build
 
 
-def _same(name: str, build: Build, *, result: Any = None, arity: int = 2) -> Any:
+def intrinsic_of(name: str, build: Build, *, result: Any = None, arity: int = 2) -> Any:
     """An intrinsic whose operands have one type; the result has it too, or ``result``."""
 
     def check(*operands: Any) -> Any:
@@ -359,11 +373,13 @@ _COMPARISONS = {
 
 def operations() -> dict[str, Any]:
     """Every operation over real numbers, by the name the typed body uses."""
-    table = {name: _same(name, build) for name, build in _TWO.items()}
-    table |= {name: _same(name, build, arity=1) for name, build in _ONE.items()}
+    table = {name: intrinsic_of(name, build) for name, build in _TWO.items()}
+    table |= {name: intrinsic_of(name, build, arity=1) for name, build in _ONE.items()}
     table |= {
-        name: _same(name, _compare(sign), result=types.boolean)
+        name: intrinsic_of(name, _compare(sign), result=types.boolean)
         for name, sign in _COMPARISONS.items()
     }
-    table["fma"] = _same("fma", lambda builder, _, args: _call(builder, "llvm.fma", args), arity=3)
+    table["fma"] = intrinsic_of(
+        "fma", lambda builder, _, args: _call(builder, "llvm.fma", args), arity=3
+    )
     return table
