@@ -343,3 +343,16 @@ def test_a_with_block_keeps_a_durable_grain(
     with lab.grain("h") as other:
         x = other.allocate(4, name="x")
     assert x.released
+
+
+def test_a_program_wakes_every_grain_it_uses(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """A run that meets a handle without memory."""
+    lab = make_lab()
+    grain, other = lab.grain("g"), lab.grain("other")
+    x, y = grain.allocate(4, name="x"), other.allocate(4, name="y")
+    with grain.record() as step:
+        grain.compute(add, inputs=[x, x], outputs=[x])
+        other.write(y, 7)
+    asleep(other)
+    step.run().result(LIMIT_S)
+    assert set(y.read().result(LIMIT_S)) == {7}

