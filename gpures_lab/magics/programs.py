@@ -68,7 +68,7 @@ class ProgramMagics(Magics):
         if lent:
             scope["grain"] = grain
         try:
-            with grain.record() as program:
+            with grain.record(name=args.name) as program:
                 exec(code, scope)  # noqa: S102 - the user's own cell
         finally:
             if lent:

@@ -328,6 +328,70 @@ def test_what_counts_as_a_map() -> None:
     assert not _code_of(turned, [u], [u.copy()]).is_map
 
 
+ROWS = [(0, 20), (3, 3), (17, 20), (7, 4), (-2, 3), (18, 23), (-3, -1), (25, 30), (-5, 40)]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_a_loop_whose_bounds_come_from_memory(row: tuple[int, int]) -> None:
+    """Would catch: the unchecked loop taken where one end, or one of two arrays, is outside."""
+
+    @kernel
+    def f(i, bounds, x, w, z, seen):  # noqa: PLR0917 - a kernel
+        total = 0.0
+        for k in range(bounds[0], bounds[1]):
+            total += x[k] * w[k]
+            seen[k] = 1
+        z[i] = total
+
+    bounds = np.array(row)
+    w, seen, z = np.arange(1.0, 19.0), np.zeros(20), np.full(1, -1.0)  # two fewer than x has
+    fault = call(f, [bounds, _X, w], [z, seen], shape=(1,))
+    walked = np.arange(*row)
+    inside = walked[(walked >= 0) & (walked < 18)]
+    assert z[0] == np.sum(_X[inside] * w[inside])
+    touched = np.zeros(20)
+    touched[walked[(walked >= 0) & (walked < 20)]] = 1
+    np.testing.assert_array_equal(seen, touched)
+    outside = walked[(walked < 0) | (walked >= 18)]
+    assert fault[0] == (outside.size > 0)
+    if outside.size:
+        assert fault[3] == outside[0]
+
+
+def test_a_counter_that_the_body_moves_stays_checked() -> None:
+    """Would catch: a check at the loop's bounds for a subscript that is no longer the counter."""
+
+    @kernel
+    def f(i, bounds, x, z):
+        total = 0.0
+        for k in range(bounds[0], bounds[1]):
+            k = k + 15
+            total += x[k]
+        z[i] = total
+
+    z = np.full(1, -1.0)
+    fault = call(f, [np.array([0, 10]), _X], [z], shape=(1,))
+    assert z[0] == _X[15:].sum()
+    assert (fault[0], fault[3]) == (1, 20)
+
+
+def test_a_return_leaves_either_loop() -> None:
+    """Would catch: a return inside the loop that only ends the loop."""
+
+    @kernel
+    def f(i, bounds, x, z):
+        for k in range(bounds[0], bounds[1]):
+            if x[k] > 5:
+                z[i] = x[k]
+                return
+        z[i] = -2
+
+    for bounds, wanted in (([0, 20], _X[_X > 5][0]), ([0, 25], _X[_X > 5][0]), ([0, 1], -2)):
+        z = np.full(3, -1.0)
+        call(f, [np.array(bounds), _X], [z])
+        np.testing.assert_array_equal(z, wanted)
+
+
 def test_what_counts_as_straight() -> None:
     """Would catch: a loop that `stop` waits for 65,536 times, hidden in a function or a branch."""
     x = np.zeros(4)

@@ -67,9 +67,14 @@ void run_on_block(BlockBody body, const Call& call) {
   // Every round ends at a barrier, which all threads reach or none.
   for (bool more = true; more;) {
     switch (number / 3 % 3) {
-      case 0: std::reverse(run.order.begin(), run.order.end()); break;
-      case 1: std::shuffle(run.order.begin(), run.order.end(), shuffle); break;
-      default: break;
+      case 0:
+        std::reverse(run.order.begin(), run.order.end());
+        break;
+      case 1:
+        std::shuffle(run.order.begin(), run.order.end(), shuffle);
+        break;
+      default:
+        break;
     }
     u32 done = 0;
     for (const u32 t : run.order) {

@@ -41,7 +41,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=int(time.time()), help="printed in the report")
     parser.add_argument("--out", type=Path, default=REPORTS, help="folder of the report")
     options = parser.parse_args()
-    began = time.monotonic()
+    began, commit = time.monotonic(), _commit()
     parts: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GPURES_CACHE_DIR"] = f"{folder}/cache"
@@ -56,7 +56,7 @@ def main() -> int:
             parts[name] = found
     report = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
+        "commit": commit,
         "bound_minutes": options.minutes,
         "wall_s": round(time.monotonic() - began, 1),
         "seed": options.seed,

@@ -17,11 +17,25 @@ from gpures_lab.kernels.host.emit import (
     prologue,
 )
 from gpures_lab.kernels.host.text import BodyText
-from gpures_lab.kernels.typed.accesses import walk
+from gpures_lab.kernels.typed.accesses import accesses, walk
 from gpures_lab.kernels.typed.kernel import TypedKernel
-from gpures_lab.kernels.typed.tree import Expr, Load, Op, Return, Store
+from gpures_lab.kernels.typed.tree import Expr, Index, Load, Op, Return, Store
 
-__all__ = ["emit_loop", "emit_map", "written_first", "written_slots"]
+__all__ = ["emit_loop", "emit_map", "is_packable", "written_first", "written_slots"]
+
+
+def is_packable(kernel: TypedKernel) -> bool:
+    """Whether packs of neighbouring elements can be computed together.
+
+    A map of one index; or of several whose values the body uses in subscripts only, so that where
+    every array has the space's shape, the space is one row.
+    """
+    if not kernel.is_map or kernel.indices == 1:
+        return kernel.is_map
+    # A map's subscripts are indices themselves; counted, because equal ones may be one object.
+    in_subscripts = sum(len(access.subscripts) for access in accesses(kernel.body))
+    nodes = (node for statement in kernel.body.body for node in walk(statement))
+    return sum(isinstance(node, Index) for node in nodes) == in_subscripts
 
 
 def emit_map(kernel: TypedKernel) -> Emitted:

@@ -17,6 +17,7 @@ __all__ = ["cached", "device_key", "forget"]
 
 _lock = threading.RLock()  # an image's build asks for its parts
 _held: dict[str, Artifact] = {}
+LIMIT_ARTIFACTS = 512  # a kernel is one or two, or three
 
 
 def device_key(*parts: str) -> str:
@@ -42,14 +43,20 @@ def cached(
         store = disk.open_disk_cache()
         entry = store.read(key) if store is not None else None
         if entry is not None:
-            _held[key] = entry[0]
-            return entry[0], True
+            return _keep(key, entry[0]), True
         payload, meta = build()
         artifact = Artifact(suffix, payload, meta)
         if store is not None:
             store.write(key, artifact)
-        _held[key] = artifact
-        return artifact, False
+        return _keep(key, artifact), False
+
+
+def _keep(key: str, artifact: Artifact) -> Artifact:
+    """Hold it; the one that was built longest ago goes, and is found on disk again."""
+    while len(_held) >= LIMIT_ARTIFACTS:
+        del _held[next(iter(_held))]
+    _held[key] = artifact
+    return artifact
 
 
 def forget() -> None:

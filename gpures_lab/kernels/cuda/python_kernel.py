@@ -8,11 +8,18 @@ import numpy as np
 
 from gpures_lab.errors import CompileError, GpuResError
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
-from gpures_lab.kernels.cuda.emit import emit_loop, emit_map, written_first, written_slots
+from gpures_lab.kernels.cuda.emit import (
+    emit_loop,
+    emit_map,
+    is_packable,
+    written_first,
+    written_slots,
+)
 from gpures_lab.kernels.cuda.ltoir_cache import cached, device_key
 from gpures_lab.kernels.cuda.symbols import symbol_of, word_counts
 from gpures_lab.kernels.cuda.toolchain import compile_ltoir
 from gpures_lab.kernels.cuda.wrapper import loop_wrapper, map_wrapper
+from gpures_lab.kernels.host.emit import Emitted
 from gpures_lab.kernels.signature import Signature
 from gpures_lab.kernels.typed.kernel import TypedKernel, type_kernel
 
@@ -38,10 +45,23 @@ def compile_python_kernel(
 
     def build_body() -> tuple[bytes, dict[str, Any]]:
         typed = type_kernel(kernel, names, signature)
-        wrapper = _wrapper(typed, symbol, counts)
-        return _body(kernel, typed, f"{symbol}_body"), {"wrapper": wrapper}
+        packed = is_packable(typed)
+        meta: dict[str, Any] = {
+            "wrapper": _wrapper(typed, symbol, counts),
+            "loop": packed and typed.indices > 1,
+        }
+        emitted = emit_map(typed) if packed else emit_loop(typed)
+        return _compile(kernel, typed, emitted, f"{symbol}_body"), meta
+
+    def build_loop() -> tuple[bytes, dict[str, Any]]:
+        typed = type_kernel(kernel, names, signature)
+        return _compile(kernel, typed, emit_loop(typed), f"{symbol}_loop"), {}
 
     body, _ = cached(key, ".ltoir", build_body)
+    parts = [(f"{symbol}_body", body.payload)]
+    if body.meta["loop"]:
+        loop, _ = cached(device_key("python loop", key), ".ltoir", build_loop)
+        parts.append((f"{symbol}_loop", loop.payload))
     text = str(body.meta["wrapper"])
     around, _ = cached(
         device_key("wrapper", text), ".ltoir", lambda: (compile_ltoir(text, kernel.name), {})
@@ -49,7 +69,7 @@ def compile_python_kernel(
     return DeviceKernel(
         name=kernel.name,
         symbol=symbol,
-        parts=((f"{symbol}_body", body.payload), (symbol, around.payload)),
+        parts=(*parts, (symbol, around.payload)),
         arrays=counts[0],
         shape_words=counts[1],
         param_words=counts[2],
@@ -58,12 +78,7 @@ def compile_python_kernel(
     )
 
 
-def _is_packed(typed: TypedKernel) -> bool:
-    return typed.is_map and typed.indices == 1
-
-
-def _body(kernel: Kernel, typed: TypedKernel, symbol: str) -> bytes:
-    emitted = emit_map(typed) if _is_packed(typed) else emit_loop(typed)
+def _compile(kernel: Kernel, typed: TypedKernel, emitted: Emitted, symbol: str) -> bytes:
     from gpures_lab.kernels.cuda.numba_compiler import compile_python  # imports Numba
 
     try:
@@ -81,9 +96,18 @@ def _body(kernel: Kernel, typed: TypedKernel, symbol: str) -> bytes:
 
 def _wrapper(typed: TypedKernel, symbol: str, counts: tuple[int, int, int]) -> str:
     body = f"{symbol}_body"
-    if not _is_packed(typed):
+    if not is_packable(typed):
         return loop_wrapper(symbol, body, counts, one_thread=typed.init is not None)
     itemsizes = tuple(np.dtype(spec.dtype).itemsize for spec in typed.arrays)
     loaded = frozenset(range(len(itemsizes))) - written_first(typed)
     stored = written_slots(typed)
-    return map_wrapper(symbol, body, counts, itemsizes, loaded=loaded, stored=stored)
+    return map_wrapper(
+        symbol,
+        body,
+        counts,
+        itemsizes,
+        loaded=loaded,
+        stored=stored,
+        indices=typed.indices,
+        loop=f"{symbol}_loop",
+    )

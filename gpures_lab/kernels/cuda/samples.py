@@ -17,6 +17,12 @@ def sample_map(i: int, x: Any, y: Any, z: Any, a: float) -> None:
 
 
 @kernel
+def sample_plate(i: int, j: int, x: Any, z: Any, a: float) -> None:
+    """A map of two indices."""
+    z[i, j] = a * x[i, j] + 1
+
+
+@kernel
 def sample_stencil(i: int, x: Any, z: Any) -> None:
     """Neighbours, checked."""
     z[i] = (x[i - 1] + x[i] + x[i + 1]) / 3
@@ -68,6 +74,7 @@ sample_cpp_complex = cpp_kernel(
 
 SAMPLES = (
     sample_map,
+    sample_plate,
     sample_stencil,
     sample_heat,
     sample_loop,

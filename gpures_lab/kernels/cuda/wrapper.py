@@ -29,16 +29,36 @@ _MAP = """\
 #include "device/map.hpp"
 extern "C" __device__ gpures::u64 {body}(const void* params, gpures::i64 i, gpures::i64 count,
                                          {pointers});
-struct {symbol}_kernel {{
+{declared}struct {symbol}_kernel {{
   template <class Block>
   static GPURES_HD void run(const Block& block, const gpures::Arguments& a, gpures::i64 begin,
                             gpures::i64 end) {{
     gpures::u64 params[{words}];
     for (int w = 0; w < {words}; ++w) params[w] = a.params[w];
-    const gpures::i64 count = a.space[0];
-{loop}  }}
+    const gpures::i64 count = {count};
+{rows}{packs}  }}
 }};
 GPURES_DEVICE_KERNEL({symbol}, {symbol}_kernel, {counts})
+"""
+
+_LOOP_FUNCTION = """\
+extern "C" __device__ gpures::u64 {loop}(const void*, const void*, const void*, const void*,
+                                         const void*, gpures::i64, gpures::i64, gpures::i64,
+                                         gpures::i64, void*);
+"""
+
+# Where every array has the space's rows, the space is one row.
+_ROWS = """\
+    for (int array = 0; array < {arrays}; ++array) {{
+      for (int axis = 1; axis < {indices}; ++axis) {{
+        if (a.shapes[array * {indices} + axis] == a.space[axis]) continue;
+        {loop}(a.data, a.sizes, a.shapes, a.params, a.space, begin, end, block.thread(),
+               block.threads(), a.fault);
+        return;
+      }}
+    }}
+    begin *= {inner};
+    end *= {inner};
 """
 
 _PACKS = """\
@@ -71,8 +91,12 @@ def map_wrapper(
     *,
     loaded: frozenset[int],
     stored: frozenset[int],
+    indices: int = 1,
+    loop: str = "",
 ) -> str:
-    """Around `emit_map`'s function."""
+    """Around `emit_map`'s function; with several indices also around ``loop``, `emit_loop`'s."""
+    inner = " * ".join(f"a.space[{axis}]" for axis in range(1, indices))
+    rows = _ROWS.format(arrays=len(itemsizes), indices=indices, loop=loop, inner=f"({inner})")
     elements = ", ".join(f"e{slot}.at(lane)" for slot in range(len(itemsizes)))
     call = f"            {body}(params, i + lane, count, {elements});\n"
     return _MAP.format(
@@ -81,7 +105,10 @@ def map_wrapper(
         counts=", ".join(map(str, counts)),
         words=max(1, counts[2]),
         pointers=", ".join(["void*"] * len(itemsizes)),
-        loop=pack_loop(call, itemsizes, loaded, stored),
+        declared=_LOOP_FUNCTION.format(loop=loop) if indices > 1 else "",
+        count=" * ".join(f"a.space[{axis}]" for axis in range(indices)),
+        rows=rows if indices > 1 else "",
+        packs=pack_loop(call, itemsizes, loaded, stored),
     )
 
 

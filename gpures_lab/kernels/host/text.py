@@ -165,6 +165,10 @@ class BodyText:
             start, step = f"start{k}", f"(step{k} if step{k} != 0 else 1)"
         name, dtype = self.local(loop.name), self.body.locals[loop.name].dtype
         if dtype == "int64":
+            walked = self._walked(loop)
+            if walked:
+                self._two_loops(loop, name, start, stop, walked)
+                return
             self._line(f"for {name} in range({start}, {stop}, {step}):")
             self._inner_loop(loop.body)
             return
@@ -174,6 +178,52 @@ class BodyText:
         self._line(f"{name} = to_{dtype}({counter})")
         self.depth -= 1
         self._inner_loop(loop.body)
+
+    def _walked(self, loop: For) -> list[Load | Store]:
+        """Accesses to check at an innermost loop's bounds: those subscripted by its counter alone.
+
+        They are the sequential half of a gather over rows, ``weight[k] * rank[source[k]]``, whose
+        bounds come from memory, so that nothing is known of them before the loop.
+        """
+        nodes = [node for statement in loop.body for node in walk(statement)]
+        if self.proven is None or not isinstance(loop.step, Const) or loop.step.value != 1:
+            return []
+        if any(isinstance(node, (For, While)) for node in nodes):
+            return []
+        if any(isinstance(node, Assign) and node.name == loop.name for node in nodes):
+            return []
+        return [
+            node
+            for node in nodes
+            if isinstance(node, (Load, Store))
+            and id(node) not in self.proven
+            and len(node.subscripts) == 1
+            and isinstance(node.subscripts[0], Local)
+            and node.subscripts[0].name == loop.name
+        ]
+
+    def _two_loops(
+        self, loop: For, name: str, start: str, stop: str, walked: list[Load | Store]
+    ) -> None:
+        """Without checks of ``walked`` where the loop's bounds are inside, else with them."""
+        assert self.proven is not None
+        k = len(self.lines)
+        self._line(f"start{k} = {start}")
+        self._line(f"stop{k} = {stop}")
+        slots = sorted({access.slot for access in walked})
+        inside = " and ".join([f"start{k} >= 0", *(f"stop{k} <= n{slot}" for slot in slots)])
+        before = self.proven
+        for test, proven in (
+            (f"if {inside}:", before | {id(access) for access in walked}),
+            ("else:", before),
+        ):
+            self._line(test)
+            self.proven = proven
+            self.depth += 1
+            self._line(f"for {name} in range(start{k}, stop{k}):")
+            self._inner_loop(loop.body)
+            self.depth -= 1
+        self.proven = before
 
     def _inner_loop(self, body: tuple[Stmt, ...]) -> None:
         self.loops += 1

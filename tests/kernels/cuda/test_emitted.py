@@ -21,7 +21,13 @@ from numba import types
 from numba.core.ccallback import CFunc
 
 from gpures_lab.kernels import Kernel, bind, kernel, reduction
-from gpures_lab.kernels.cuda.emit import emit_loop, emit_map, written_first, written_slots
+from gpures_lab.kernels.cuda.emit import (
+    emit_loop,
+    emit_map,
+    is_packable,
+    written_first,
+    written_slots,
+)
 from gpures_lab.kernels.host import numba_compiler
 from gpures_lab.kernels.host.emit import Emitted
 from gpures_lab.kernels.host.memory import array_access
@@ -121,10 +127,11 @@ def agree(
         assert bool(found[0]) == bool(fault[0])
         for a, b in zip(mine, expected, strict=True):
             np.testing.assert_array_equal(a, b)
-    if typed.is_map and typed.indices == 1:
+    if is_packable(typed):
         mine = [array.copy() for array in outputs]
         arrays = [x if k is None else mine[k] for x, k in zip(inputs, same, strict=True)]
-        run_map(typed, [*arrays, *mine], words, shape[0])
+        flat = [array.reshape(-1) for array in (*arrays, *mine)]
+        run_map(typed, flat, words, math.prod(shape))
         for a, b in zip(mine, expected, strict=True):
             np.testing.assert_array_equal(a, b)
     return found
@@ -232,6 +239,26 @@ def test_three_indices_are_each_visited_once(shape: tuple[int, int, int]) -> Non
 def test_an_empty_row_is_no_division_by_zero() -> None:
     """Catches a crash, or a thread that never ends, where a row has no elements."""
     agree(heat, [ramp(3, 0)], [ramp(3, 0)])
+
+
+@kernel
+def plate(i, j, x, z, a):
+    if x[i, j] > 0:
+        z[i, j] = a * x[i, j]
+
+
+@kernel
+def diagonal(i, j, x, z):
+    z[i, j] = x[i, j] if i == j else 0
+
+
+def test_a_map_of_two_indices_is_one_row_unless_its_body_counts() -> None:
+    """Catches an index value that a flattened space would get wrong."""
+    agree(plate, [ramp(6, 9)], [ramp(6, 9) + 40], {"a": 3.0})
+    agree(diagonal, [ramp(6, 9)], [ramp(6, 9)])
+    x = ramp(2, 3)
+    assert is_packable(typed_kernel(plate, [x], [x + 1], {"a": 1.0}))
+    assert not is_packable(typed_kernel(diagonal, [x], [x + 1], {}))
 
 
 @reduction(init=1.5)

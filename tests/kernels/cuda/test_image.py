@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 
 from gpures_lab.errors import CompileError, DriverUnavailable
+from gpures_lab.kernels.cuda.compilation import compile_device
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
+from gpures_lab.kernels.cuda.guess import likely_signature
 from gpures_lab.kernels.cuda.image import RING_ENTRY, link_image
 from gpures_lab.kernels.cuda.library_kernel import compile_library
 from gpures_lab.kernels.cuda.toolchain import compile_ltoir, link
+from gpures_lab.kernels.definition import cpp_kernel
 from gpures_lab.kernels.library import library
 
 pytest.importorskip("cuda.bindings.nvjitlink", reason='pip install "gpures_lab[compile]"')
@@ -45,6 +48,32 @@ def test_the_first_image_links_for_every_architecture(arch: str) -> None:
     assert image.any_blocks == set(FIRST) - {71}
     assert (image.resources[RING_ENTRY].registers or 256) <= 128  # two blocks of 256 threads an SM
     assert image.resources[RING_ENTRY].shared_bytes <= 48 * 1024
+
+
+def test_a_users_heavy_kernel_is_left_to_the_wide_path() -> None:
+    """Catches a kernel whose stack every thread of the ring would have to have."""
+    heavy = cpp_kernel(
+        "heavy",
+        "const int* x, int* z",
+        "int t[300]; for (int k = 0; k < 300; ++k) t[k] = x[k] + k; z[i] = t[x[i] % 300];",
+        checked=False,
+    )
+    light = cpp_kernel("light", "const int* x, int* z", "z[i] = x[i] + 1;")
+    made = {n: compile_device(k, likely_signature(k)) for n, k in ((5, heavy), (6, light))}
+    image = link_image(made, "sm_90")
+    assert image.kernel_ids == {6: "light"}
+    assert set(image.wide_entries) == {5, 6}
+    assert "stack" in image.left_out[5]
+    assert image.resources[RING_ENTRY].stack_bytes == 0
+    assert image.resources[image.wide_entries[5]].stack_bytes > 512
+
+
+def test_two_ids_of_one_kernel_share_its_code() -> None:
+    """Catches a kernel that is linked twice because it was defined again."""
+    add = row("kernels/Add", *["float32"] * 3)
+    image = link_image({3: add, 700: add}, "sm_90")
+    assert image.kernel_ids == {3: "kernels/Add", 700: "kernels/Add"}
+    assert image.wide_entries[3] == image.wide_entries[700]
 
 
 def test_an_unknown_architecture_names_the_known_ones() -> None:

@@ -33,7 +33,7 @@ GPURES_HD void swap(T& a, T& b) {
   b = held;
 }
 
-#define GPURES_STD_MATH(name)                           \
+#define GPURES_STD_MATH(name)                            \
   GPURES_HD float name(float x) { return ::name##f(x); } \
   GPURES_HD double name(double x) { return ::name(x); }
 GPURES_STD_MATH(acos)
@@ -69,8 +69,8 @@ GPURES_STD_MATH(tgamma)
 GPURES_STD_MATH(trunc)
 #undef GPURES_STD_MATH
 
-#define GPURES_STD_MATH2(name)                                            \
-  GPURES_HD float name(float x, float y) { return ::name##f(x, y); }       \
+#define GPURES_STD_MATH2(name)                                       \
+  GPURES_HD float name(float x, float y) { return ::name##f(x, y); } \
   GPURES_HD double name(double x, double y) { return ::name(x, y); }
 GPURES_STD_MATH2(atan2)
 GPURES_STD_MATH2(copysign)

@@ -24,8 +24,8 @@ struct OnBlock<Scan<T, X, Z>> {
       const i64 count = call.end - first < kTile ? call.end - first : kTile;
       for_each_strided(
           block, [&](i64 i) GPURES_LAMBDA { tile[i] = convert<Out>(x[first + i]); }, 0, count);
-      block.sync();
-      // Starts with the element itself, not 0 plus it: a leading -0 stays, as in NumPy.
+      // Element 0 is thread 0's own. The scan starts with the element itself, not 0 plus it: a
+      // leading -0 stays, as in NumPy.
       if (block.thread() == 0 && first > 0) tile[0] = add(z[first - 1], tile[0]);
       block.sync();
       if constexpr (kIsInteger<Out>) {
