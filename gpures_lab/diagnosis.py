@@ -12,6 +12,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Final
 
 from gpures_lab import environment
+from gpures_lab.drivers.cuda_hazards import hazards_of_process
 from gpures_lab.drivers.nvidia import NvidiaDriver, find_nvidia_driver, list_gpus
 from gpures_lab.drivers.select import choose
 from gpures_lab.errors import InvalidOption
@@ -129,6 +130,7 @@ def status(*, find: Callable[[], NvidiaDriver | None] = find_nvidia_driver) -> S
         native,
         Finding("driver", f"{driver.label} on {driver.device_name}: {driver.reason}"),
         _nvidia(nvidia),
+        *_hazards(nvidia),
         _compiler(),
         _log_level(),
         _folder("cache folder", environment.cache_path),
@@ -170,6 +172,16 @@ def _nvidia(nvidia: NvidiaDriver | None) -> Finding:
         return Finding("NVIDIA driver", "none found: everything runs on CPU threads")
     names = ", ".join(list_gpus()) or "no GPU listed"
     return Finding("NVIDIA driver", f"{nvidia.version or 'version unknown'}: {names}")
+
+
+def _hazards(nvidia: NvidiaDriver | None) -> list[Finding]:
+    """What this process has that a ring kernel cannot bear; a device's own need CUDA to be told."""
+    if nvidia is None:
+        return []
+    return [
+        Finding(hazard.name, hazard.sentence, hazard.cure)
+        for hazard in hazards_of_process(os.environ)
+    ]
 
 
 def _compiler() -> Finding:

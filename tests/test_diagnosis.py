@@ -185,3 +185,14 @@ def test_it_loads_nothing_of_cuda() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert answer.stdout.strip() == "[]"
+
+
+def test_a_hazard_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch: a slow, event-driven ring that nobody can explain."""
+    monkeypatch.setenv("CUDA_LAUNCH_BLOCKING", "1")
+    beside = diagnosis.status(find=lambda: NvidiaDriver("580.65.06"))
+    found = finding(beside, "CUDA_LAUNCH_BLOCKING")
+    assert "event-driven" in found.value
+    assert "unset CUDA_LAUNCH_BLOCKING" in found.cure
+    alone = diagnosis.status(find=lambda: None)
+    assert all(each.name != "CUDA_LAUNCH_BLOCKING" for each in alone.findings)

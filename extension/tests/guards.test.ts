@@ -175,7 +175,7 @@ test('a chunk out of turn, too large or without bytes ends its answer', () => {
 });
 
 test('an answer that is no JSON, or no UTF-8, is undefined', () => {
-  for (const bytes of [new Uint8Array([0xff, 0xfe]), new TextEncoder().encode('{')]) {
+  for (const bytes of [new Uint8Array([0x22, 0xff, 0x22]), new TextEncoder().encode('{')]) {
     const whole = new Assembly();
     assert.equal(whole.add({ kind: 'chunk', id: 'q', part: 0, parts: 1 }, bytes), true);
     assert.equal(whole.json(), undefined);

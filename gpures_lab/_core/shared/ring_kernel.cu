@@ -50,6 +50,9 @@ struct DeviceEnv {
 
 }  // namespace gpures
 
+// Two blocks an SM leave 128 registers a thread. The serve loop alone and with the first library
+// kernels needs no more; around a dispatch of 47 kernels it saves 36 registers on the stack for each
+// call (sm_90). One block an SM would be 197 registers and no saving: for a GPU to decide.
 extern "C" __global__ void __launch_bounds__(256, 2)
     gpures_ring_kernel(gpures::EngineView engine, gpures::RingView* rings, gpures::u64 epoch,
                        gpures::u64 expected_out) {
