@@ -53,8 +53,8 @@ def completion_repr(completion: Completion[Any]) -> str:
 
 
 def line_html(text: str) -> str:
-    """One line of text."""
-    return f'<div style="color:var(--jp-ui-font-color1)">{html.escape(text)}</div>'
+    """One line of text, its spaces as they are."""
+    return f'<pre style="color:var(--jp-ui-font-color1);margin:0">{html.escape(text)}</pre>'
 
 
 def table_html(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -92,6 +92,12 @@ def test_a_cell_that_is_run_again_means_what_its_names_mean_now(filled: Notebook
     filled("def abs(v):\n    return v + 200")
     filled(cell)
     assert values(filled)[:3] == [205, 205, 205]
+    # What a function of the notebook reads may change without the function.
+    filled("shift = 1.0\ndef moved(v):\n    return v + shift")
+    filled("%%grain_compute\nz[i] = moved(x[i])")
+    filled("shift = 2.0")
+    filled("%%grain_compute\nz[i] = moved(x[i])")
+    assert values(filled)[:3] == [7, 7, 7]
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ def test_python_names(lab: gl.GrainManager, body: str, wanted: Uses) -> None:
         ("float a = x[i]; z[i] = a;", "const float* x, float* z"),
         ("z[i] = count * h;  // x[i] = w", "float* z, long long count, int16_t h"),
         ("++z[i];", "float* z"),
+        ("float t = a, w(x[i]); z[i] = t * w;", "const float* x, float* z, float a"),
         ("float a, w = 2; a = x[i]; z[i] = a * w;", "const float* x, float* z"),
         ("float t[2] = {x[i], a}; z[i] = t[0] + t[1];", "const float* x, float* z, float a"),
         (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import gpures_lab as gl
+from gpures_lab.grain.text import table_html
 
 if TYPE_CHECKING:
     from tests.magics.shells import Notebook
@@ -68,3 +69,8 @@ def test_a_closed_manager_is_no_reason_to_raise(hostile: Notebook) -> None:
         data = shown(hostile, f"keep_{name}")
         assert data["text/plain"]
         assert data["text/html"]
+
+
+def test_a_cell_of_a_table_is_text() -> None:
+    """Would catch: a kernel's name that becomes a tag."""
+    assert HOSTILE not in table_html("caption", ("head",), [(HOSTILE,)])
