@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 import struct
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from gpures_lab._core import _native
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
+from gpures_lab.grain.arguments import not_a_handle
 from gpures_lab.grain.residency import wake
 from gpures_lab.grain.text import program_html
 from gpures_lab.kernels.calls import pack_param
@@ -16,7 +19,6 @@ from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
 from gpures_lab.ring.wire import word_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from gpures_lab._core._native import Completion, ResidentArray
@@ -186,11 +188,15 @@ class Program:
                 raise InvalidOption(f"{name}={value!r}: give an int of {least} or more")
             if not least <= operator.index(value) <= MOST_ITERATIONS:
                 raise InvalidOption(f"{name}={value!r}: the range is {least} to {MOST_ITERATIONS}")
+        if params is not None and not isinstance(params, Mapping):
+            raise InvalidOption(
+                f"params={params!r} is a {type(params).__name__}; pass a dict of name: number"
+            )
         given = dict(params or {})
         unknown = set(given) - set(self.params)
         if unknown:
             raise InvalidOption(
-                f"the program has no parameter {', '.join(map(repr, sorted(unknown)))}; it has "
+                f"the program has no parameter {', '.join(sorted(map(repr, unknown)))}; it has "
                 f"{', '.join(self.params) or 'none'}"
             )
         for handle in self._handles:
@@ -263,6 +269,8 @@ def _pack(name: str, pack: int, recorded: Any, value: Any) -> bytes:
 
 
 def _until_item(until: ResidentArray) -> int:
+    if not isinstance(until, _native.ResidentArray):
+        raise not_a_handle(until)
     kind, item = until.dtype.kind, until.dtype.itemsize
     if until.size != 1 or kind not in "biuf":
         raise InvalidOption(

@@ -56,7 +56,14 @@ def bad_params(kernel: Any, params: object) -> InvalidOption:
 
 
 def bad_param(kernel: Any, name: str, value: object) -> DtypeMismatch:
-    """Return the error of a param that is no number."""
+    """Return the error of a param that is no number, or an int beyond int64."""
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return DtypeMismatch(
+            f"kernel {kernel.name}: param {name} is an int of {value.bit_length()} bits, which "
+            "does not fit int64; give a float",
+            kernel=kernel.name,
+            param=name,
+        )
     hint = "; pass arrays as handles among inputs" if isinstance(value, np.ndarray | list) else ""
     return DtypeMismatch(
         f"kernel {kernel.name}: param {name} is {value!r} ({type(value).__name__}); "

@@ -81,6 +81,14 @@ def test_params_that_are_no_numbers(grain: gl.Grain, value: Any) -> None:
         grain.compute(saxpy, inputs=[x, x], outputs=[x], params={"a": value})
 
 
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400], ids=["2**63", "low", "huge"])
+def test_params_beyond_int64(grain: gl.Grain, value: int) -> None:
+    """An OverflowError of Python's own that names neither the kernel nor the parameter."""
+    x = grain.allocate(8)
+    with pytest.raises(gl.DtypeMismatch, match=r"param a is an int of \d+ bits.*give a float"):
+        grain.compute(saxpy, inputs=[x, x], outputs=[x], params={"a": value})
+
+
 @pytest.mark.parametrize("params", [[1.0], "a", 3, ("a", 1)], ids=repr)
 def test_params_that_are_no_dict(grain: gl.Grain, params: Any) -> None:
     """Params by position, in whatever order."""

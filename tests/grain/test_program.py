@@ -229,6 +229,25 @@ def test_until_must_be_one_real_element(lab: gl.GrainManager) -> None:
             program.run(until=until)
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"until": 3}, "int is no resident array"),
+        ({"until": np.zeros(1)}, "NumPy array on the host"),
+        ({"params": [1.0]}, "pass a dict of name: number"),
+        ({"params": {1: 1.0, "b": 2.0}}, "no parameter 'b', 1"),
+    ],
+    ids=repr,
+)
+def test_run_says_what_is_no_handle_and_no_dict(
+    lab: gl.GrainManager, options: dict[str, object], said: str
+) -> None:
+    """Would catch: an AttributeError or TypeError from inside the package."""
+    _, program = counter(lab.grain())
+    with pytest.raises(InvalidOption, match=said):
+        program.run(**options)
+
+
 def test_progress_survives_lease_exits(lab: gl.GrainManager) -> None:
     """Would catch: steps lost or repeated where a launch ended in the middle of a program."""
     grain = lab.grain()

@@ -347,8 +347,15 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
       raise_hook("too_many", "(si)", "words of parameters", int(kMaxParamWords));
       return nullptr;
     }
-    if (!(pack ? pack_as(values[p], u8(pack - 1), words) : pack_plain(values[p], codes[p], words)))
+    if (!(pack ? pack_as(values[p], u8(pack - 1), words)
+               : pack_plain(values[p], codes[p], words))) {
+      if (PyErr_ExceptionMatches(PyExc_OverflowError)) {  // an int beyond int64
+        PyErr_Clear();
+        raise_hook("bad_param", "(OOO)", kernel_object, PyTuple_GET_ITEM(scalars->names, p),
+                   values[p]);
+      }
       return nullptr;
+    }
     call.param_words += code_words(pack ? u8(kScalar + pack - 1) : codes[p]);
   }
   return variant;
