@@ -4,15 +4,24 @@
 release) → ``borrow`` (a view without a copy), ``program`` (recorded messages), ``batch``
 (many at once); ``tracing``, ``serving`` (what others see of it).
 ``hooks`` is what the native binding calls back.
+
+The names come in at their first use, so that `%load_ext` stays quick.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from gpures_lab._core._native import Completion, ResidentArray
-from gpures_lab.grain.batch import messages
-from gpures_lab.grain.directory import GrainManager, manager, open_manager
-from gpures_lab.grain.grain import Grain
-from gpures_lab.grain.program import Program, RunResult
-from gpures_lab.grain.result import ComputeResult
-from gpures_lab.grain.serving import serve_metrics
+
+if TYPE_CHECKING:
+    from gpures_lab.grain.batch import messages
+    from gpures_lab.grain.directory import GrainManager, manager, open_manager
+    from gpures_lab.grain.grain import Grain
+    from gpures_lab.grain.program import Program
+    from gpures_lab.grain.result import ComputeResult, RunResult
+    from gpures_lab.grain.serving import serve_metrics
 
 __all__ = [
     "Completion",
@@ -27,3 +36,23 @@ __all__ = [
     "open_manager",
     "serve_metrics",
 ]
+
+_HOME_OF: Final = {
+    "messages": "batch",
+    "GrainManager": "directory",
+    "manager": "directory",
+    "open_manager": "directory",
+    "Grain": "grain",
+    "Program": "program",
+    "ComputeResult": "result",
+    "RunResult": "result",
+    "serve_metrics": "serving",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value  # from now on an ordinary attribute
+    return value

@@ -13,6 +13,7 @@ from gpures_lab._core import _native
 from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
 from gpures_lab.grain.arguments import not_a_handle
 from gpures_lab.grain.residency import wake
+from gpures_lab.grain.result import RunResult
 from gpures_lab.grain.text import program_html
 from gpures_lab.kernels.calls import pack_param
 from gpures_lab.ring.program_image import LateWord, RecordedStep, program_bytes
@@ -24,38 +25,11 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.grain import Grain
 
-__all__ = ["Program", "RunResult", "not_recordable", "other_ring", "run_result"]
+__all__ = ["Program", "not_recordable", "other_ring", "run_result"]
 
 LATE_WORDS = 512  # what a page holds
 MOST_ITERATIONS = 2**63 - 1
 UNTIL_FLOAT = 256
-
-
-class RunResult(NamedTuple):
-    """What a program run gives; times on the worker's clock except the round trip.
-
-    Attributes
-    ----------
-    iterations
-        How often the steps ran; less than ``repeat`` when ``until`` ended the run.
-    steps
-        Messages that were replayed.
-    execution_time_ns
-        Taken to done, over all launches that the run took.
-    queue_ns
-        Posted to taken; None while the device's clock is not fitted to the host's.
-    round_trip_ns
-        Posted to the completion's arrival on the host.
-    driver
-        ``"host"`` or ``"cuda"``.
-    """
-
-    iterations: int
-    steps: int
-    execution_time_ns: int
-    queue_ns: int | None
-    round_trip_ns: int
-    driver: str
 
 
 class _Late(NamedTuple):  # a recorded parameter

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_scope
 
+from gpures_lab import kernels  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
-from gpures_lab.kernels import cpp_kernel, kernel_from_source
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import TimedCompute
 from gpures_lab.magics.inference import FIRST_LINE, Uses, infer_python
@@ -116,7 +116,7 @@ class ComputeMagics(Magics):
         arrays = {each: names.handle(each, None) for each in (*uses.inputs, *uses.outputs)}
         values = {each: told.get(each, visible.get(each)) for each in uses.params}
         if args.lang == "cpp":
-            found = cpp_kernel(
+            found = kernels.cpp_kernel(
                 args.name,
                 declaration(uses, arrays, values),
                 body,
@@ -124,7 +124,7 @@ class ComputeMagics(Magics):
                 checked=not args.fast,
             )
         else:
-            found = kernel_from_source(
+            found = kernels.kernel_from_source(
                 args.name,
                 body,
                 inputs=uses.inputs,

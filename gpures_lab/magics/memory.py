@@ -9,14 +9,14 @@ import numpy as np
 from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
 from traitlets import Bool, Int, Unicode, observe
 
+from gpures_lab import grain as grains  # its names come in when asked for
 from gpures_lab.errors import DtypeMismatch, InvalidOption
-from gpures_lab.grain import Grain, GrainManager, manager
-from gpures_lab.grain.arguments import check_dtype
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line, allocated
 from gpures_lab.metrics.trace import MOST_ROWS
 
 if TYPE_CHECKING:
+    from gpures_lab.grain import Grain, GrainManager
     from gpures_lab.magics.names import Names
     from gpures_lab.metrics import Trace
 
@@ -46,13 +46,13 @@ class GrainMagics(Magics):
 
     def grain_of_cell(self) -> Grain:
         """Return the current grain, of this process's manager."""
-        self._meet(manager())
+        self._meet(grains.manager())
         assert self.lab is not None
         return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
 
     def restore(self, key: str | None) -> Grain:
         """Return a grain as its last checkpoint has it; it is the current one from here on."""
-        lab = manager()
+        lab = grains.manager()
         self._meet(lab)
         found = lab.restore(self._key if key is None else key)
         self._key = found.key
@@ -107,7 +107,7 @@ class GrainMagics(Magics):
         """
         key = self._key if args.key is None else args.key
         device = args.device or (None if self.device == "auto" else self.device)
-        lab = manager()
+        lab = grains.manager()
         self._meet(lab)
         found = lab.grain(key, dtype=args.dtype, device=device)
         self._key = key
@@ -136,6 +136,8 @@ class GrainMagics(Magics):
         if bool(args.shape) + bool(args.source) + bool(args.like) != 1:
             raise InvalidOption("give one of: a shape, --from or --like")
         grain = self.grain_of_cell()
+        from gpures_lab.grain.arguments import check_dtype  # not at %load_ext
+
         dtype = grain.dtype if args.dtype is None else check_dtype(args.dtype)
         data: Any = None
         if args.source:

@@ -13,8 +13,8 @@ from IPython.core.magic import (
     needs_local_scope,
 )
 
+from gpures_lab import grain as grains  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
-from gpures_lab.grain import Program
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line
 from gpures_lab.magics.progress import waited
@@ -92,7 +92,7 @@ class ProgramMagics(Magics):
             %grain_run step --repeat 1000
         """
         program = names.visible.get(args.name)
-        if not isinstance(program, Program):
+        if not isinstance(program, grains.Program):
             raise InvalidOption(
                 f"{args.name} is no program: record one with %%grain_program {args.name}",
                 name=args.name,

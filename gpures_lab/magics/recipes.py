@@ -7,11 +7,13 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpures_lab._core._native import ResidentArray
-from gpures_lab.kernels import Kernel
 from gpures_lab.magics.inference import Uses, is_number
+
+if TYPE_CHECKING:
+    from gpures_lab.kernels import Kernel
 
 __all__ = ["Recipe", "Recipes"]
 

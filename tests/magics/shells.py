@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import gpures_lab as gl
 
@@ -42,9 +44,13 @@ def bare_shell(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Noteb
     """Return a shell without the extension."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     InteractiveShell.clear_instance()
-    shell = InteractiveShell.instance(colors="nocolor")
+    config = Config()
+    config.HistoryManager.enabled = False  # no thread, no file
+    shell = InteractiveShell.instance(colors="nocolor", config=config)
     yield Notebook(shell)
-    shell.history_manager.end_session()
+    # Else every shell of the session lives until exit, and collects garbage there.
+    atexit.unregister(shell.atexit_operations)
+    shell.reset(new_session=False)
     InteractiveShell.clear_instance()
 
 

@@ -139,7 +139,14 @@ def test_a_program_interrupted_half_way_says_what_still_runs(
     )
     error = interrupted(
         kernel,
-        "print('on', flush=True)\nget_ipython().run_line_magic('grain_run', 'long --repeat 2**50')",
+        # Told by another thread once a lease has ended: by then the cell waits.
+        "import threading, gpures_lab as gl\n"
+        "launches = gl.manager()._engine.snapshot()['launches']\n"
+        "def tell():\n"
+        "    while gl.manager()._engine.snapshot()['launches'] < launches + 3: pass\n"
+        "    print('on', flush=True)\n"
+        "threading.Thread(target=tell).start()\n"
+        "get_ipython().run_line_magic('grain_run', 'long --repeat 2**50')",
     )
     assert error["ename"] == "KeyboardInterrupt"
     assert re.search(r"request \d+ still runs; grain.cancel\(\)", error["evalue"])

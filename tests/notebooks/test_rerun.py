@@ -119,7 +119,8 @@ def left_behind(
         found += [
             f"cell {number}: {what} {first[what]:,} → {after[what]:,}\n{code}"
             for what in first
-            if first[what] != after[what]
+            # A thread of before may have ended meanwhile.
+            if (first[what] < after[what] if what == "threads" else first[what] != after[what])
         ]
     return found
 
