@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
@@ -31,6 +32,16 @@ if TYPE_CHECKING:
     from gpures_lab.metrics import ResidentMemoryMetrics
 
 __all__ = ["Grain", "allocate_named"]
+
+
+# Made when they are first asked for: of ten thousand grains few need them.
+_LATE = {
+    "_named": dict,
+    "_program_texts": dict,
+    "_programs": weakref.WeakValueDictionary,
+    "_state": GrainState,
+}
+_late_lock = threading.Lock()
 
 
 class Grain(_native.GrainBase):
@@ -81,16 +92,26 @@ class Grain(_native.GrainBase):
         options = manager.options
         full_wait_ns = int(options.full_wait_s * 1e9)
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
-        self._named = {}
-        self._programs = weakref.WeakValueDictionary()
-        self._program_texts = {}
         self._task = None
-        self._state = GrainState()
         self._durable = durable
         self._etag = self._kept = self._hint = None
         self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            make = _LATE.get(name)
+            if make is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            with _late_lock:
+                try:
+                    return object.__getattribute__(self, name)  # another thread was first
+                except AttributeError:
+                    value = make()
+                    setattr(self, name, value)
+                    return value
 
     @property
     def handles(self) -> Mapping[str, ResidentArray]:

@@ -21,6 +21,8 @@ class GrainState(MutableMapping[str, "Json"]):
     A list or dict that is changed in place is checked again by the next checkpoint.
     """
 
+    __slots__ = ("_values",)
+
     def __init__(self) -> None:
         self._values: dict[str, Json] = {}
 

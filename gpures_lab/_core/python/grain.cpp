@@ -250,6 +250,7 @@ void dealloc(PyObject* object) {
   Py_XDECREF(self->manager);
   Py_XDECREF(self->key);
   Py_XDECREF(self->kernels);
+  for (PyObject* name : self->noted) Py_XDECREF(name);
   Py_XDECREF(reinterpret_cast<PyObject*>(self->dtype));
   if (self->engine) self->engine->release();
   type->tp_free(object);

@@ -39,8 +39,8 @@ struct GrainObject {
   u64 ordinals;                // for the names a0, a1, …
   u64 full_wait_ns;
   unsigned long borrower;    // thread inside `with grain.borrow()`, 0 = none
-  PyObject* kernels;         // set of the names of kernels it has used; null = none yet
-  const PyObject* noted[4];  // of them, looked at first
+  PyObject* kernels;         // set of the names of kernels it has used beyond `noted`; or null
+  PyObject* noted[4];        // the first names, looked at first
   u32 busy;                  // calls under way: they may wait, so nobody deactivates the grain
   bool asleep;               // deactivated: live handles have no block, the next call wakes it
   PyObject* weakrefs;

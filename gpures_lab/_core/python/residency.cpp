@@ -245,9 +245,16 @@ PyObject* promise(PyObject* object, PyObject* opcode) {
                          Outcome::kHost, nullptr);
 }
 
+// Names of the kernels it was asked for, each once.
 PyObject* kernels(PyObject* object, PyObject*) {
-  PyObject* names = as(object)->kernels;
-  return names ? PySequence_List(names) : PyList_New(0);
+  const GrainObject* self = as(object);
+  PyObject* names = PySet_New(self->kernels);
+  for (PyObject* known : self->noted) {
+    if (names && known && PySet_Add(names, known) != 0) Py_CLEAR(names);
+  }
+  PyObject* list = names ? PySequence_List(names) : nullptr;
+  Py_XDECREF(names);
+  return list;
 }
 
 PyObject* pin(PyObject* object, PyObject*) {
@@ -264,14 +271,17 @@ PyObject* get_asleep(PyObject* object, PyObject*) { return PyBool_FromLong(as(ob
 
 }  // namespace
 
+// Most grains are asked for few kernels: those need no set.
 void note_kernel(GrainObject* grain, PyObject* name) {
-  for (const PyObject* known : grain->noted) {
+  for (PyObject*& known : grain->noted) {
     if (known == name) return;
+    if (!known) {
+      known = Py_NewRef(name);
+      return;
+    }
   }
   if (!grain->kernels) grain->kernels = PySet_New(nullptr);
-  if (!grain->kernels || PySet_Add(grain->kernels, name) != 0) return PyErr_Clear();
-  // An equal name may be in the set already, and another object: then this one is looked up again.
-  if (PySet_GET_SIZE(grain->kernels) <= 4) grain->noted[PySet_GET_SIZE(grain->kernels) - 1] = name;
+  if (!grain->kernels || PySet_Add(grain->kernels, name) != 0) PyErr_Clear();
 }
 
 PyMethodDef residency_methods[] = {{"_read_all", read_all_of, METH_VARARGS, nullptr},
