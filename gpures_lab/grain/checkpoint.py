@@ -49,13 +49,22 @@ def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
     saver = owner._saver
     saver.store()  # a place that cannot be used is the caller's to hear of
     saver.room()
-    contents = _cut(grain)
-    owner._report_unseen()
-    promise: Completion[int] = grain._promise(HostWork.CHECKPOINT)
+    # From before the cut, so that no eviction comes between it and the saving.
     grain._saving += 1
+    try:
+        contents = _cut(grain)
+        owner._report_unseen()
+        promise: Completion[int] = grain._promise(HostWork.CHECKPOINT)
+    except BaseException:
+        grain._saving -= 1
+        raise
 
     def save() -> int:
         try:
+            # Put away after the cut, by a deactivation before us: it comes back from that later
+            # checkpoint, which ours would replace with less.
+            if owner._residency.is_stored(grain) and grain._etag is not None:
+                return grain._etag
             return keep(grain, contents, replace=replace).etag
         finally:
             grain._saving -= 1

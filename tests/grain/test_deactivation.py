@@ -11,6 +11,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab import environment
+from gpures_lab.ring.wire import HostWork
 from tests.grain.engines import LIMIT_S, Latch, add, in_threads, run_python
 
 if TYPE_CHECKING:
@@ -356,3 +357,24 @@ def test_a_program_wakes_every_grain_it_uses(make_lab: Callable[..., gl.GrainMan
     asleep(other)
     step.run().result(LIMIT_S)
     assert set(y.read().result(LIMIT_S)) == {7}
+
+
+def test_a_checkpoint_behind_a_deactivation_replaces_nothing_newer(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]
+) -> None:
+    """Would catch: a grain asleep as a checkpoint that an older cut of its own has replaced."""
+    lab = make_lab(**urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(4, name="x")
+    x.write(1.0).result(LIMIT_S)
+    leave = threading.Event()
+    busy = grain._promise(HostWork.CHECKPOINT)
+    lab._saver.give(busy, lambda: leave.wait(LIMIT_S))
+    room, lab._saver.room = lab._saver.room, lambda: None  # type: ignore[method-assign]
+    put_away, kept = grain.deactivate(), grain.checkpoint()
+    lab._saver.room = room  # type: ignore[method-assign]
+    x.write(2.0).result(LIMIT_S)
+    leave.set()
+    put_away.result(LIMIT_S)
+    assert kept.result(LIMIT_S) == 1
+    assert x.read().result(LIMIT_S).tolist() == [2.0] * 4
