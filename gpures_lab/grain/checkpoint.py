@@ -167,9 +167,10 @@ def restore(owner: GrainManager, key: str) -> Grain:
     live = grain._live()
     if live:
         raise StateConflict(
-            f"grain {key!r} has {len(live)} live allocations "
+            f"grain {key!r} has {len(live)} live allocation{'s' * (len(live) != 1)} "
             f"({', '.join(handle.name for handle in live[:3])}{', …' if len(live) > 3 else ''}); "
-            f"grain.discard() forgets them, then restore brings checkpoint {manifest.etag} back",
+            f"lab.grain({key!r}).discard() forgets them, then restore brings checkpoint "
+            f"{manifest.etag} back",
             key=key,
             etag=manifest.etag,
         )

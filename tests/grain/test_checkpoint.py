@@ -141,7 +141,7 @@ def test_an_older_checkpoint_is_not_overwritten(
     assert kept(fresh.checkpoint(replace=True)) == 2
     with pytest.raises(gl.StateConflict, match="etag 2, expected 1"):
         kept(grain.checkpoint())
-    with pytest.raises(gl.StateConflict, match="1 live allocations"):
+    with pytest.raises(gl.StateConflict, match="1 live allocation "):
         lab.restore("k")
     grain.discard()
     assert lab.restore("k").handles["x"].read().result(LIMIT_S).tolist() == [9, 9, 9]
@@ -177,7 +177,9 @@ def test_a_repr_makes_no_files(make_lab: Callable[..., gl.GrainManager], tmp_pat
 
 
 @pytest.mark.parametrize(
-    "value", [np.float32(1), (1, 2), {1: 2}, {"deep": [object()]}, b"x", {1, 2}], ids=repr
+    "value",
+    [np.float32(1), (1, 2), {1: 2}, {"deep": [object()]}, b"x", {1, 2}, 1 << 15_000],
+    ids=lambda value: type(value).__name__,
 )
 def test_state_is_checked_when_it_is_set(lab: gl.GrainManager, value: Any) -> None:
     """A value that the checkpoint cannot keep, noticed hours later."""

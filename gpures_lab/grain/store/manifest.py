@@ -19,6 +19,7 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 
 LONGEST_KEY_BYTES: Final = 512
 DEEPEST_STATE: Final = 100
+LONGEST_INT_BITS: Final = 14_000  # Python writes 4,300 digits and no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,11 @@ def check_json(what: str, value: object, depth: int = 0) -> None:
     """Raise `InvalidOption`, naming the place, unless JSON gives the value back as it was."""
     if depth > DEEPEST_STATE:
         raise InvalidOption(f"{what[:60]}… is nested deeper than {DEEPEST_STATE}; flatten it")
+    if type(value) is int and value.bit_length() > LONGEST_INT_BITS:
+        raise InvalidOption(
+            f"{what} is an int of {value.bit_length():,} bits; a checkpoint keeps "
+            f"{LONGEST_INT_BITS:,} at most; hold it as bytes in an array"
+        )
     if value is None or type(value) in (bool, int, float, str):
         return
     if type(value) is list:
