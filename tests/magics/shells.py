@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,6 +44,8 @@ class Notebook:
 def bare_shell(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     """Return a shell without the extension."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    # A shell puts its own module there, and a reset empties it.
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     InteractiveShell.clear_instance()
     config = Config()
     config.HistoryManager.enabled = False  # no thread, no file
