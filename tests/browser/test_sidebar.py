@@ -225,7 +225,8 @@ def test_a_closed_notebook_leaves_nothing_in_its_kernel(
     threads = (
         "import threading\nprint([t.name for t in threading.enumerate() if 'telem' in t.name])"
     )
-    page = notebook(LOAD, threads)
+    gone = "for t in threading.enumerate():\n    'telem' in t.name and t.join(20)\n"
+    page = notebook(LOAD, threads, gone + threads)
     page.run(0)
     live(page)
     page.run(1)
@@ -237,8 +238,8 @@ def test_a_closed_notebook_leaves_nothing_in_its_kernel(
     page.command("filebrowser:activate")
     page.command("docmanager:open", path=page.name)
     page.wait_until_idle()
-    page.run(1)
-    assert page.text_of(1).strip() == "[]"
+    page.run(2)
+    assert page.text_of(2).strip() == "[]"
     assert lab.errors == []
 
 
