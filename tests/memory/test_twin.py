@@ -37,6 +37,8 @@ class PoolTwin(RuleBasedStateMachine):
             self.lab.grain("c", dtype="uint8", placement="dedicated"),
         ]
         self.data: dict[int, np.ndarray] = {}
+        for grain in self.grains:
+            grain._pin()  # the pool alone: nobody is deactivated to make room
         self.live: dict[int, gl.ResidentArray] = {}
         self.used = 0
         self.settled = True
