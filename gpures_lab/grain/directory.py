@@ -346,22 +346,6 @@ class GrainManager:
         )
         return snapshot
 
-    def _grain_metrics(self, grain: Grain) -> ResidentMemoryMetrics:
-        snapshot = self._snapshot()
-        counts = grain._counts()
-        snapshot.update(
-            messages_processed=counts["messages"],
-            messages_failed=counts["failed"],
-            messages_pending=counts["pending"],
-            service_sum_ns=counts["service_ns"],
-            allocations_active=counts["allocations"],
-            allocations_bytes=counts["bytes"],
-        )
-        # Percentiles are counted per device; a grain's own would be a guess.
-        for stage in ("queue", "service", "round_trip"):
-            snapshot[f"{stage}_counts"] = np.zeros(496, np.uint64)
-        return from_snapshot(snapshot)
-
     # Closing ----------------------------------------------------------------------------------
 
     def close(self) -> None:

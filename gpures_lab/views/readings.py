@@ -34,7 +34,17 @@ COLUMNS: Final = (
     "hit_rate",
     *LATENCIES,
 )
-GRAIN_COLUMNS: Final = ("key", "messages", "pending", "failed", "mean_us", "allocations", "bytes")
+GRAIN_COLUMNS: Final = (
+    "key",
+    "messages",
+    "pending",
+    "failed",
+    "mean_us",
+    "service_p50_us",
+    "service_p99_us",
+    "allocations",
+    "bytes",
+)
 
 MOST_GRAINS: Final = 50
 """Rows of the grain table: more would cost every tick and nobody reads them."""
@@ -172,17 +182,19 @@ def _number(value: float | None) -> float:
 
 
 def _busiest(grains: list[Grain]) -> dict[str, list[object]]:
-    counted = [(grain.key, grain._counts()) for grain in grains]  # noqa: SLF001
-    counted.sort(key=lambda pair: (-pair[1]["messages"], pair[0]))
+    counted = [(grain, grain._counts()) for grain in grains]  # noqa: SLF001
+    counted.sort(key=lambda pair: (-pair[1]["messages"], pair[0].key))
     table: dict[str, list[object]] = {name: [] for name in GRAIN_COLUMNS}
-    for key, counts in counted[:MOST_GRAINS]:
+    for grain, counts in counted[:MOST_GRAINS]:
         messages = counts["messages"]
+        _, *percentiles = grain._service(None)  # noqa: SLF001
         values = (
-            key,
+            grain.key,
             messages,
             counts["pending"],
             counts["failed"],
             counts["service_ns"] / messages / 1e3 if messages else math.nan,
+            *(math.nan if each is None else each / 1e3 for each in percentiles),
             counts["allocations"],
             counts["bytes"],
         )

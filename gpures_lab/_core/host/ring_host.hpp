@@ -122,6 +122,7 @@ class RingHost {
   u64 in_slots();  // posted, not yet taken
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
   GrainCounts counts(Grain& grain);
+  std::vector<u64> service_counts(const Grain& grain);  // LatencyCounts::packed
   void add_to(Snapshot& snapshot);
 
   RingView view;
