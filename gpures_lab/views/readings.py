@@ -14,6 +14,7 @@ from gpures_lab.metrics.snapshot import STAGES, integer
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain, GrainManager
+    from gpures_lab.grain.runs import RunProgress
     from gpures_lab.metrics import ResidentMemoryMetrics
     from gpures_lab.metrics.snapshot import Snapshot
 
@@ -69,6 +70,8 @@ class Reading:
         A list for each name of `GRAIN_COLUMNS`: the busiest first, at most `MOST_GRAINS`.
     grain_count
         How many grains there are.
+    runs
+        Programs that run or wait.
     """
 
     taken_at: datetime
@@ -76,6 +79,7 @@ class Reading:
     row: dict[str, float]
     grains: dict[str, list[object]]
     grain_count: int
+    runs: tuple[RunProgress, ...] = ()
 
 
 class Reader:
@@ -151,6 +155,7 @@ class Reader:
             row=row,
             grains=_busiest(list(grains.values())),
             grain_count=len(grains),
+            runs=self.lab.runs,
         )
 
     def _base(self, now: Snapshot, uptime_ns: int) -> Snapshot | None:
