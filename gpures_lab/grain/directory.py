@@ -27,6 +27,7 @@ from gpures_lab.grain.ending import keep_durable
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
+from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
 from gpures_lab.grain.supervision import relaunch
 from gpures_lab.grain.tracing import recorder_of
@@ -113,6 +114,7 @@ class GrainManager:
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
         self._recorder = recorder_of(self)
+        self._runs = Runs()
         self._ends_with_us: list[MetricsServer] = []
         self._closed = self._exiting = False
         self._unseen = 0
@@ -216,6 +218,11 @@ class GrainManager:
     def grains(self) -> Mapping[str, Grain]:
         """Grains by key, oldest first; a copy."""
         return dict(self._grains)
+
+    @property
+    def runs(self) -> tuple[RunProgress, ...]:
+        """Runs of programs that have not ended and whose completion is held, oldest first."""
+        return self._runs.now()
 
     def _program_store(self, grain: Grain) -> _native.GrainBase:
         ring = grain._counts()["ring"]
@@ -346,22 +353,6 @@ class GrainManager:
             start_time=self.start_time,
         )
         return snapshot
-
-    def _grain_metrics(self, grain: Grain) -> ResidentMemoryMetrics:
-        snapshot = self._snapshot()
-        counts = grain._counts()
-        snapshot.update(
-            messages_processed=counts["messages"],
-            messages_failed=counts["failed"],
-            messages_pending=counts["pending"],
-            service_sum_ns=counts["service_ns"],
-            allocations_active=counts["allocations"],
-            allocations_bytes=counts["bytes"],
-        )
-        # Percentiles are counted per device; a grain's own would be a guess.
-        for stage in ("queue", "service", "round_trip"):
-            snapshot[f"{stage}_counts"] = np.zeros(496, np.uint64)
-        return from_snapshot(snapshot)
 
     # Closing ----------------------------------------------------------------------------------
 

@@ -155,7 +155,8 @@ class Program:
             raise InvalidOption(
                 f"this program is {self._state}, not recorded; leave its with block"
             )
-        if self.grain.manager is None or memory.released:
+        manager = self.grain.manager
+        if manager is None or memory.released:
             self.grain.ping()  # raises RingClosed with the cure
         for name, value, least in (("repeat", repeat, 0), ("every", every, 1)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -203,6 +204,7 @@ class Program:
         finally:
             for grain in grains:
                 grain._unpin()
+        manager._runs.add(self, operator.index(repeat), completion)
         return completion
 
     def step_text(self, number: int) -> str:

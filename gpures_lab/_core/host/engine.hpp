@@ -244,7 +244,7 @@ bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
     if (ready()) return true;
     const u64 spent = steady_ns() - since;
     if (spent >= limit_ns) return false;
-    if (spent < options_.spin_ns) {
+    if (spent < options_.spin_ns && !driver_->shares_core(ring.view.index)) {
       cpu_relax();
       continue;
     }

@@ -68,7 +68,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
                         : scale.to_ns(std::max(taken, waiting.posted) - waiting.posted);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
   if (queue != kUnmeasured) queue_.add(queue);
-  service_.add(service);
+  grain.service.add(service_.add(service));
   round_trip_.add(round_trip);
   ++processed_;
   --grain.inflight;
@@ -208,6 +208,11 @@ GrainCounts RingHost::counts(Grain& grain) {
   const u64 now = ticks();
   counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));
   return counts;
+}
+
+std::vector<u64> RingHost::service_counts(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return grain.service.packed();
 }
 
 void RingHost::add_to(Snapshot& snapshot) {

@@ -128,6 +128,7 @@ class RingHost {
   bool is_closed();
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
   GrainCounts counts(Grain& grain);
+  std::vector<u64> service_counts(const Grain& grain);  // LatencyCounts::packed
   void add_to(Snapshot& snapshot);
 
   RingView view;
