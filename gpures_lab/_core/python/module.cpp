@@ -359,6 +359,7 @@ NB_MODULE(_native, m) {
             return self.engine->close(drain_ns);
           },
           nb::arg("drain_ns"))
+      .def_prop_ro("messages", [](EngineHandle& self) { return self.engine->answered(); })
       .def_prop_ro("state", [](EngineHandle& self) { return state_name(self.engine->state()); })
       .def_prop_ro("forked", [](EngineHandle& self) { return self.engine->forked(); })
       .def("record_evictions",
