@@ -1,8 +1,8 @@
 """From a running grain to a checkpoint and back.
 
-``cut``: the grain as of one moment. Its later messages are held back on the host while its
-allocations are read, in ring order, in small parts, so that other grains of the ring go on; then
-they follow. Hashing and writing happen afterwards, on the saver's thread.
+``cut``: the grain as of one moment. Its later messages are held back on the host, its earlier ones
+are waited for, its memory is copied by the calling thread while other grains of the ring go on;
+then they follow. Hashing and writing happen afterwards, on the saver's thread.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gpures_lab.grain.store import Manifest, StateStore
     from gpures_lab.grain.store.manifest import Json
 
-__all__ = ["Contents", "checkpoint", "contents_of", "hint_of", "keep", "read_whole", "restore"]
+__all__ = ["Contents", "checkpoint", "contents_of", "copies_of", "hint_of", "keep", "restore"]
 
 LOOK_AGAIN_S = 0.0005
 
@@ -100,22 +100,24 @@ def contents_of(grain: Grain) -> Contents:
     """Copy what the grain holds; nobody else may change it meanwhile."""
     handles = grain._live()
     state = grain.state.snapshot()
-    arrays = {handle.name: read_whole(grain, handle) for handle in handles}
+    arrays = copies_of(grain, handles)
     return Contents(
-        arrays=arrays,
+        arrays={handle.name: arrays[int(handle)] for handle in handles},
         memory_types={handle.name: handle.memory_type for handle in handles},
         state=state,
         programs=grain._program_texts
         | {name: described(program) for name, program in list(grain._programs.items())},
-        version=grain._version(),  # after the reads, which are messages too
+        version=grain._version(),
     )
 
 
-def read_whole(grain: Grain, handle: ResidentArray) -> np.ndarray[Any, Any]:
-    """Copy one allocation, past what holds the grain's messages back."""
-    array = np.empty(handle.shape, handle.dtype)
-    grain._read_all(handle, array.reshape(-1).view(np.uint8))
-    return array
+def copies_of(grain: Grain, handles: list[ResidentArray]) -> dict[int, np.ndarray[Any, Any]]:
+    """Copy allocations, by handle, past what holds the grain's messages back."""
+    arrays = {int(handle): np.empty(handle.shape, handle.dtype) for handle in handles}
+    grain._read_all(
+        [(handle, arrays[int(handle)].reshape(-1).view(np.uint8)) for handle in handles]
+    )
+    return arrays
 
 
 def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest:
@@ -132,6 +134,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
             expected_etag=None if replace else grain._etag or 0,
             memory_types=contents.memory_types,
             dtype=grain.dtype.name,
+            pace=saver.pace,
         )
         grain._etag = manifest.etag
         grain._kept = (contents.version, contents.state)

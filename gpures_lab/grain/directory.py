@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -117,7 +118,7 @@ class GrainManager:
         self._ends_with_us: list[MetricsServer] = []
         self._closed = self._exiting = False
         self._unseen = 0
-        self._saver = Saver(state_url, blobs_url)
+        self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
         _live.add(self)
@@ -462,6 +463,11 @@ class GrainManager:
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
         return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+
+
+def _served(owner: weakref.ref[GrainManager]) -> int:
+    found = owner()
+    return 0 if found is None else found._engine.messages
 
 
 def _driver_name(device: str) -> str:

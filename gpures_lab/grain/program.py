@@ -185,14 +185,21 @@ class Program:
             _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
             for each in self._late
         )
-        grains = {id(handle.grain): handle.grain for handle in self._handles}.values()
+        grains = tuple({id(handle.grain): handle.grain for handle in self._handles}.values())
         for grain in grains:  # nobody deactivates them before the message is posted
             grain._pin()
         try:
             for grain in grains:
                 wake(grain)
             completion: Completion[RunResult] = self.grain._run_program(
-                self, memory, operator.index(repeat), until, operator.index(every), item, late
+                self,
+                memory,
+                operator.index(repeat),
+                until,
+                operator.index(every),
+                item,
+                late,
+                grains,
             )
         finally:
             for grain in grains:

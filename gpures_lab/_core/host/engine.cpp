@@ -389,6 +389,12 @@ EngineState Engine::state() const {
   return begun >= launched_ ? EngineState::kRunning : EngineState::kStarting;
 }
 
+u64 Engine::answered() const {
+  u64 sum = 0;
+  for (u32 r = 0; r < options_.max_rings; ++r) sum += answered_[r].load(std::memory_order_relaxed);
+  return sum;
+}
+
 u64 Engine::current_request(u32 ring) const {
   const RingView& view = rings_[ring]->view;
   if (!view.control) return 0;

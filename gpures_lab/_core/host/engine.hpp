@@ -139,6 +139,7 @@ class Engine {
   bool tracing() const { return tracing_.load(std::memory_order_relaxed); }
 
   EngineState state() const;
+  u64 answered() const;  // messages so far
   Snapshot snapshot();
   const EngineOptions& options() const { return options_; }
   const EngineView& view() const { return view_; }

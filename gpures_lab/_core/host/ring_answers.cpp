@@ -186,6 +186,21 @@ u64 RingHost::in_slots() {
   return next_ - taken_;
 }
 
+u64 RingHost::posted() {
+  std::lock_guard guard(mutex_);
+  return next_;
+}
+
+u64 RingHost::taken() {
+  std::lock_guard guard(mutex_);
+  return taken_;
+}
+
+bool RingHost::is_closed() {
+  std::lock_guard guard(mutex_);
+  return closed_;
+}
+
 GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;

@@ -13,11 +13,20 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
   if (grain.held->empty()) holding_.push_back(&grain);
   const u8* page = static_cast<const u8*>(message.page);
-  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
+  grain.held->push_back({message, {page, page + message.page_bytes}, {}, tickets_++});
+  Held& held = grain.held->back();
+  if (message.uses) held.uses = *message.uses;
+  held.message.uses = nullptr;  // the caller's
   ++held_count_;
 }
 
+bool RingHost::is_cut(const std::vector<const Grain*>& uses) {
+  return std::any_of(uses.begin(), uses.end(),
+                     [](const Grain* grain) { return grain->hold != 0 && grain->holder == kCut; });
+}
+
 bool RingHost::may_go(const Held& front) const {
+  if (is_cut(front.uses)) return false;
   if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
   return std::all_of(holding_.begin(), holding_.end(), [&](const Grain* grain) {
     return grain->held->front().ticket >= front.ticket;

@@ -35,7 +35,8 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
     const bool behind =
-        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
+        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()) ||
+                            (message.uses && is_cut(*message.uses)));
     const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;

@@ -21,26 +21,29 @@ class Engine;
 struct Snapshot;
 
 inline constexpr u32 kNoChunk = 0xffffffffu;
+inline constexpr u64 kCut = ~u64{0};  // holder of a grain that is being copied: no thread
 
 // A message on its way to a slot, and what the host does when it is answered.
 struct Outgoing {
   Slot slot{};
   Request* request = nullptr;
-  const void* page = nullptr;   // copied into the slot's page
+  const void* page = nullptr;  // copied into the slot's page
   u32 page_bytes = 0;
   void* destination = nullptr;  // a Read's data goes here when its completion is taken
   u32 destination_bytes = 0;
-  u32 chunk = kNoChunk;         // staging chunk to give back
-  u32 block = kNone;            // Release: the block that returns to the pool
-  u32 kernel = 0;               // Compute: for the trace
-  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
-  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
+  u32 chunk = kNoChunk;  // staging chunk to give back
+  u32 block = kNone;     // Release: the block that returns to the pool
+  u32 kernel = 0;        // Compute: for the trace
+  bool passes = false;   // a checkpoint's read: not held back, nor refused before the end
+  const std::vector<const Grain*>* uses = nullptr;  // RunProgram: other grains that it changes
+  bool keeps_id = false;  // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
   Outgoing message;
   std::vector<u8> page;
-  u64 ticket;                   // call order over the ring, for Barrier
+  std::vector<const Grain*> uses;
+  u64 ticket;  // call order over the ring, for Barrier
 };
 
 enum class Post : u8 { kPosted, kHeld, kFull, kClosed };
@@ -120,6 +123,9 @@ class RingHost {
   Status close_cause();
 
   u64 in_slots();  // posted, not yet taken
+  u64 posted();    // positions given out
+  u64 taken();     // positions answered
+  bool is_closed();
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
   GrainCounts counts(Grain& grain);
   std::vector<u64> service_counts(const Grain& grain);  // LatencyCounts::packed
@@ -154,6 +160,7 @@ class RingHost {
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
+  static bool is_cut(const std::vector<const Grain*>& uses);
   void answer(Request* request);
   void answer_here(const Outgoing& message, Status status);
   void recycle_handle(u64 handle);
@@ -161,19 +168,19 @@ class RingHost {
   Engine& engine_;
   std::mutex mutex_;
   std::vector<Waiting> waiting_;
-  std::vector<Grain*> holding_;   // grains with held-back messages
+  std::vector<Grain*> holding_;  // grains with held-back messages
   std::vector<u32> free_ids_;
-  std::atomic<u64>& answered_;    // == taken_, for the pool
+  std::atomic<u64>& answered_;  // == taken_, for the pool
   Request* free_requests_ = nullptr;
-  u64 next_id_ = 0, last_id_ = 0; // request numbers of this ring, taken in runs
-  u64 next_ = 0;                  // position of the next message
-  u64 taken_ = 0;                 // completions taken
+  u64 next_id_ = 0, last_id_ = 0;  // request numbers of this ring, taken in runs
+  u64 next_ = 0;                   // position of the next message
+  u64 taken_ = 0;                  // completions taken
   u64 held_count_ = 0;
   u64 tickets_ = 0;
   u64 cancels_ = 0;
-  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
-  bool refusing_ = false;         // no new messages
-  bool closed_ = false;           // everything was answered; completions are not looked at
+  u32 lanes_ = 0;          // bit n: a batch posts on lane n
+  bool refusing_ = false;  // no new messages
+  bool closed_ = false;    // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
   Histogram queue_, service_, round_trip_;
   ClockFit clock_fit_;  // of a device
