@@ -7,8 +7,9 @@ then they follow. Hashing and writing happen afterwards, on the saver's thread.
 
 from __future__ import annotations
 
+import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
-    from gpures_lab.grain.store import Manifest, StateStore
+    from gpures_lab.grain.store import StateStore
     from gpures_lab.grain.store.manifest import Json
 
 __all__ = ["Contents", "checkpoint", "contents_of", "copies_of", "hint_of", "keep", "restore"]
 
 LOOK_AGAIN_S = 0.0005
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Contents:
     programs: dict[str, Json]
     version: int
     """The grain's `_version` at that moment."""
+    number: int = field(default_factory=_numbers.__next__)
+    """Later contents of a grain have a higher one."""
 
 
 def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
@@ -65,7 +69,7 @@ def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
             # checkpoint, which ours would replace with less.
             if owner._residency.is_stored(grain) and grain._etag is not None:
                 return grain._etag
-            return keep(grain, contents, replace=replace).etag
+            return keep(grain, contents, replace=replace)
         finally:
             grain._saving -= 1
 
@@ -120,11 +124,16 @@ def copies_of(grain: Grain, handles: list[ResidentArray]) -> dict[int, np.ndarra
     return arrays
 
 
-def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest:
-    """Save contents under the grain's next etag."""
+def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
+    """Save contents under the grain's next etag, unless later ones of it are kept already.
+
+    A checkpoint waits for its turn; a deactivation before it keeps what the grain held by then.
+    """
     saver = grain.manager._saver  # also while the manager closes
     store: StateStore = saver.store()
     with saver.turn:
+        if contents.number < grain._kept_number and grain._etag is not None:
+            return grain._etag
         manifest = store.save(
             grain.key,
             contents.arrays,
@@ -138,7 +147,8 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
         )
         grain._etag = manifest.etag
         grain._kept = (contents.version, contents.state)
-    return manifest
+        grain._kept_number = contents.number
+    return manifest.etag
 
 
 def hint_of(grain: Grain) -> str:
@@ -164,8 +174,10 @@ def hint_of(grain: Grain) -> str:
 def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
     store: StateStore = owner._saver.store()
-    manifest, loaded = store.begin_load(key)
     known = owner.grains.get(key)
+    if known is not None and known._saving:
+        owner._saver.drain()  # what was asked for before comes first
+    manifest, loaded = store.begin_load(key)
     grain = owner.grain(key, dtype=manifest.dtype) if known is None else known
     live = grain._live()
     if live:

@@ -58,6 +58,7 @@ class Grain(_native.GrainBase):
         "_etag",
         "_hint",
         "_kept",
+        "_kept_number",
         "_named",
         "_program_texts",
         "_programs",
@@ -75,6 +76,7 @@ class Grain(_native.GrainBase):
     _durable: bool  # the option
     _etag: int | None  # of the checkpoint that this grain wrote or came from
     _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _kept_number: int  # of the contents in it
     _saving: int  # checkpoints under way
     _hint: str | None  # None: not looked yet
     placement: str
@@ -96,7 +98,7 @@ class Grain(_native.GrainBase):
         self._task = None
         self._durable = durable
         self._etag = self._kept = self._hint = None
-        self._saving = 0
+        self._kept_number = self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
 
