@@ -152,7 +152,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
 
 
 def hint_of(grain: Grain) -> str:
-    """Say which checkpoint an unrestored grain has, and what brings it back; '' if none.
+    """Say which checkpoint an unrestored grain has, and what brings it back, or what was lost.
 
     Looked up once a grain and never for long: reprs ask for it.
     """
@@ -160,7 +160,7 @@ def hint_of(grain: Grain) -> str:
     if grain._etag is not None or owner is None or owner.closed:
         return ""
     if grain._hint is None:
-        grain._hint = ""
+        grain._hint = _lost_text(owner, grain.key) if grain.key in owner._lost else ""
         found = owner._saver.peek(grain.key)
         if found is not None:
             when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - as clocks here show it
@@ -171,13 +171,22 @@ def hint_of(grain: Grain) -> str:
     return grain._hint
 
 
+def _lost_text(owner: GrainManager, key: str) -> str:
+    return f"its {owner._lost[key]} were never checkpointed and went with an engine that failed"
+
+
 def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
     store: StateStore = owner._saver.store()
     known = owner.grains.get(key)
     if known is not None and known._saving:
         owner._saver.drain()  # what was asked for before comes first
-    manifest, loaded = store.begin_load(key)
+    try:
+        manifest, loaded = store.begin_load(key)
+    except StateConflict as error:
+        if key not in owner._lost:
+            raise
+        raise StateConflict(f"{error}; {_lost_text(owner, key)}", key=key) from error
     grain = owner.grain(key, dtype=manifest.dtype) if known is None else known
     live = grain._live()
     if live:

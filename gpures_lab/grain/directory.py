@@ -29,7 +29,7 @@ from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
 from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
-from gpures_lab.grain.supervision import relaunch
+from gpures_lab.grain.supervision import Lost, relaunch
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
@@ -118,6 +118,7 @@ class GrainManager:
         self._ends_with_us: list[MetricsServer] = []
         self._closed = self._exiting = False
         self._unseen = 0
+        self._lost: dict[str, Lost] = {}
         self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
@@ -238,7 +239,8 @@ class GrainManager:
         """Bring a grain back from its last checkpoint; every digest is verified.
 
         On a manager whose engine has failed, a new engine is made first; deactivated grains come
-        along, what others held is gone.
+        along, others come back by a `restore` of their own. What was neither deactivated nor ever
+        checkpointed is lost: its key's grain begins empty, and its repr says what it had held.
 
         Returns
         -------
