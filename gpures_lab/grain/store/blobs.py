@@ -151,6 +151,7 @@ class BlobStore:
         from fsspec.core import url_to_fs
         from fsspec.implementations.local import LocalFileSystem
 
+        self.url = url
         self._files, root = url_to_fs(url)
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._files, LocalFileSystem)
