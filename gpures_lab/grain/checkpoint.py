@@ -145,7 +145,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             dtype=grain.dtype.name,
             pace=saver.pace,
         )
-        grain._etag = manifest.etag
+        grain._etag, grain._manifest = manifest.etag, manifest
         grain._kept = (contents.version, contents.state)
         grain._kept_number = contents.number
     return manifest.etag
@@ -219,6 +219,6 @@ def restore(owner: GrainManager, key: str) -> Grain:
         raise
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
-    grain._etag = manifest.etag
+    grain._etag, grain._manifest = manifest.etag, manifest
     grain._kept = (grain._version(), grain.state.snapshot())
     return grain

@@ -91,7 +91,8 @@ def relaunch(owner: GrainManager, key: str) -> None:
                     grain, handle.shape, handle.dtype, handle.name, False, handle.memory_type
                 )
                 grain.write(fresh, arrays[int(handle)].reshape(handle.shape))
-            grain._state, grain._etag = old._state, old._etag
+            grain._state = old._state
+            grain._etag, grain._manifest = old._etag, old._manifest
             old._forget()
             where.forget()
     logger.warning(

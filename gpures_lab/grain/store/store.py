@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gpures_lab.errors import CheckpointCorrupt, InvalidOption, StateConflict
@@ -207,21 +208,49 @@ class StateStore:
                 raise StateConflict(f"{key!r} has no checkpoint; checkpoint it first", key=key)
             if etag is not None:
                 check_etag(key, manifest.etag, etag)
-            missing, loaded = self._read(manifest)
+            missing, loaded = self._read(manifest, {})
             if missing is None:
                 return manifest, loaded
             now = self.latest(key)
             if now is not None and now.etag == manifest.etag:
-                raise CheckpointCorrupt(
-                    f"the blob of {missing.name!r} in checkpoint {manifest.etag} of {key!r} is "
-                    f"missing, expected digest {missing.digest}, found no file "
-                    f"{self._blobs.path(missing.digest)}; restore it from a backup, or "
-                    "checkpoint the grain again with replace=True",
-                    name=missing.name,
-                    expected=missing.digest,
-                    found=None,
-                )
+                raise self._gone(manifest, missing)
             # Replaced and pruned under our hands: read the newer one.
+
+    def load_kept(
+        self, manifest: Manifest, elsewhere: Mapping[str, Path]
+    ) -> dict[str, NDArray[Any]]:
+        """Return the contents of a checkpoint that the caller knows, whoever has replaced it.
+
+        Parameters
+        ----------
+        elsewhere
+            By digest, files with the same bytes that no prune removes.
+
+        Raises
+        ------
+        StateConflict
+            It was replaced, and a prune has removed what it held.
+        CheckpointCorrupt
+            A blob is missing or does not match its digest.
+        """
+        missing, loaded = self._read(manifest, elsewhere)
+        if missing is None:
+            return {name: each.verified() for name, each in loaded.items()}
+        key, now = manifest.key, self.latest(manifest.key)
+        if now is None or now.etag == manifest.etag:
+            raise self._gone(manifest, missing)
+        raise StateConflict(
+            f"checkpoint {manifest.etag} of {key!r}, as which the grain was deactivated, was "
+            f"replaced by {now.etag} of another writer, and a prune has removed its contents; "
+            f"grain.discard(), then lab.restore({key!r}), continues from {now.etag}",
+            key=key,
+            found=now.etag,
+            expected=manifest.etag,
+        )
+
+    def blob_file(self, digest: str) -> Path | None:
+        """Return the local file of a blob; None if blobs lie elsewhere."""
+        return Path(self._blobs.path(digest)) if self._blobs.local else None
 
     def list(self) -> list[Manifest]:
         """Return the manifests of all checkpoints, by key."""
@@ -258,12 +287,25 @@ class StateStore:
             self._blobs.remove(path for path, _ in dead)
         return Pruned(blobs=len(dead), nbytes=sum(size for _, size in dead))
 
-    def _read(self, manifest: Manifest) -> tuple[ArrayRecord | None, dict[str, Loaded]]:
+    def _gone(self, manifest: Manifest, missing: ArrayRecord) -> CheckpointCorrupt:
+        return CheckpointCorrupt(
+            f"the blob of {missing.name!r} in checkpoint {manifest.etag} of {manifest.key!r} is "
+            f"missing, expected digest {missing.digest}, found no file "
+            f"{self._blobs.path(missing.digest)}; restore it from a backup, or "
+            "checkpoint the grain again with replace=True",
+            name=missing.name,
+            expected=missing.digest,
+            found=None,
+        )
+
+    def _read(
+        self, manifest: Manifest, elsewhere: Mapping[str, Path]
+    ) -> tuple[ArrayRecord | None, dict[str, Loaded]]:
         """Return the arrays, or the first record whose blob is not there."""
         loaded = {}
         for record in manifest.arrays:
             with explained(self._blobs.url):
-                found = self._blobs.load(record)
+                found = self._blobs.load(record, elsewhere.get(record.digest))
             if found is None:
                 return record, {}
             loaded[record.name] = found
