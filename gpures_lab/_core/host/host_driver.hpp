@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/driver.hpp"
+#include "host/host_stream.hpp"
 #include "shared/serve.hpp"
 
 namespace gpures {
@@ -25,6 +26,8 @@ class HostDriver final : public Driver {
   void wake(u32 ring) override;
   void end_lease(const EngineView& view, u64 epoch) override;
   bool is_lost() override { return false; }
+  bool start_work(u32 slot, const StreamWork& work) override;
+  bool is_done(u32 slot, WorkResult& result) override { return streams_[slot / kSlotsEach]->is_done(slot, result); }
   bool shutdown(u64 limit_ns) override;
 
  private:
@@ -59,6 +62,7 @@ class HostDriver final : public Driver {
   static bool next_launch(Shared& shared, u64 seen, Launch& launch);
 
   std::shared_ptr<Shared> shared_;
+  std::unique_ptr<HostStream> streams_[kStreams];  // each made by its first work
 };
 
 }  // namespace gpures

@@ -13,12 +13,15 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
   if (grain.held->empty()) holding_.push_back(&grain);
   const u8* page = static_cast<const u8*>(message.page);
-  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++});
+  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++, nullptr});
   ++held_count_;
 }
 
 bool RingHost::may_go(const Held& front) const {
+  if (front.work) return false;  // the engine starts it
   if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
+  const auto is_later = [&](u64 ticket) { return ticket > front.ticket; };
+  if (!std::all_of(flying_.begin(), flying_.end(), is_later)) return false;
   return std::all_of(holding_.begin(), holding_.end(), [&](const Grain* grain) {
     return grain->held->front().ticket >= front.ticket;
   });
@@ -31,8 +34,8 @@ bool RingHost::flush_held() {
     again = false;
     for (size_t g = 0; g < holding_.size();) {
       Grain& grain = *holding_[g];
-      while (grain.hold == 0 && !grain.held->empty() && next_ - taken_ < view.slot_count &&
-             may_go(grain.held->front())) {
+      while (grain.hold == 0 && grain.flying == 0 && !grain.held->empty() &&
+             next_ - taken_ < view.slot_count && may_go(grain.held->front())) {
         Held& front = grain.held->front();
         front.message.page = front.page.data();
         place(grain, front.message);
@@ -71,6 +74,7 @@ RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
   std::lock_guard guard(mutex_);
   const bool own = grain.hold != 0 && grain.holder == thread;
   if (grain.hold != 0 && !own) return Hold::kLater;
+  if (grain.flying != 0) return Hold::kLater;
   if ((grain.held && !grain.held->empty()) || grain.sending) {
     return own ? Hold::kNever : Hold::kLater;
   }
@@ -91,7 +95,7 @@ bool RingHost::unhold(Grain& grain) {
 
 bool RingHost::may_sleep(const Grain& grain) {
   std::lock_guard guard(mutex_);
-  return !refusing_ && grain.hold == 0 && !grain.sending && (!grain.held || grain.held->empty());
+  return !refusing_ && !grain.sending && !is_held_back(grain);
 }
 
 void RingHost::forget_handle(u64 handle) {
@@ -101,7 +105,7 @@ void RingHost::forget_handle(u64 handle) {
 
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
-  return grain.inflight == 0;
+  return grain.inflight == 0 && grain.flying == 0;
 }
 
 bool RingHost::cancel(Grain& grain) {

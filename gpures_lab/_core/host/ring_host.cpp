@@ -7,7 +7,6 @@
 
 #include "host/clock.hpp"
 #include "host/engine.hpp"
-#include "shared/wake.hpp"
 
 namespace gpures {
 
@@ -17,12 +16,6 @@ RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answe
       engine_(engine),
       waiting_(view.slot_count),
       answered_(answered) {}
-
-// A device's worker announces nothing: it polls, or its launch has exited.
-inline WakeState RingHost::committed() {
-  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
-  return after_commit<HostWords>(*view.control);
-}
 
 Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
@@ -34,9 +27,9 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind =
-        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()));
-    const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
+    const bool behind = !message.passes && is_held_back(grain);
+    const bool barrier =
+        message.slot.opcode == u16(Opcode::kBarrier) && (held_count_ != 0 || !flying_.empty());
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
     add_pending(1);
@@ -57,7 +50,9 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   u64 fitted;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_ || grain.sending || grain.hold != 0 || held_count_ != 0) return 0;
+    if (refusing_ || grain.sending || grain.hold != 0 || grain.flying != 0 || held_count_ != 0) {
+      return 0;
+    }
     if (view.slot_count - (next_ - taken_) < count) harvest();
     fitted = std::min(count, view.slot_count - (next_ - taken_));
     if (fitted == 0) return 0;
@@ -72,6 +67,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
       commit<HostWords>(view.slots[position & mask], message, position);
     }
     next_ += fitted;
+    note_placed();
     request.position.store(next_ - 1, std::memory_order_release);
     grain.inflight += u32(fitted);
     tickets_ += fitted;
@@ -88,9 +84,9 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
   u64 fitted;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_ || grain.hold != 0 || (grain.held && !grain.held->empty())) return 0;
+    if (refusing_ || is_held_back(grain)) return 0;
     if (view.slot_count - (next_ - taken_) < count + held_count_) harvest();
-    const u64 taken = next_ - taken_ + held_count_;
+    const u64 taken = next_ - taken_ + held_count_ + flying_.size();
     fitted = std::min(count, view.slot_count - std::min(view.slot_count, taken));
     if (fitted == 0) return 0;
     const u64 posted = ticks();
@@ -106,6 +102,7 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
       commit<HostWords>(view.slots[position & mask], message, position);
     }
     next_ += fitted;
+    note_placed();
     request.position.store(next_ - 1, std::memory_order_release);
     grain.inflight += u32(fitted);
     tickets_ += fitted;
@@ -124,7 +121,7 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
     if (!room()) harvest();
     message.request = take_request(grain, message.slot.opcode);
     add_pending(1);
-    if (!room() || grain.hold != 0 || (grain.held && !grain.held->empty())) {
+    if (!room() || is_held_back(grain)) {
       enqueue(grain, message);
       return true;
     }
@@ -215,6 +212,7 @@ void RingHost::place(Grain& grain, Outgoing& message) {
     engine_.pool->give_back(message.block, view.index, position);
     if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
+  note_placed();
   commit<HostWords>(view.slots[index], message.slot, position);
 }
 

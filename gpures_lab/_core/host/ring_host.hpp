@@ -13,11 +13,13 @@
 #include "host/pool.hpp"
 #include "host/request.hpp"
 #include "host/spin.hpp"
+#include "host/stream_work.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
 
 class Engine;
+class RingHost;
 struct Snapshot;
 
 inline constexpr u32 kNoChunk = 0xffffffffu;
@@ -26,21 +28,32 @@ inline constexpr u32 kNoChunk = 0xffffffffu;
 struct Outgoing {
   Slot slot{};
   Request* request = nullptr;
-  const void* page = nullptr;   // copied into the slot's page
+  const void* page = nullptr;  // copied into the slot's page
   u32 page_bytes = 0;
   void* destination = nullptr;  // a Read's data goes here when its completion is taken
   u32 destination_bytes = 0;
-  u32 chunk = kNoChunk;         // staging chunk to give back
-  u32 block = kNone;            // Release: the block that returns to the pool
-  u32 kernel = 0;               // Compute: for the trace
-  bool passes = false;          // a checkpoint's read: not held back, nor refused before the end
-  bool keeps_id = false;        // Release: the handle lives on without memory (deactivation)
+  u32 chunk = kNoChunk;   // staging chunk to give back
+  u32 block = kNone;      // Release: the block that returns to the pool
+  u32 kernel = 0;         // Compute: for the trace
+  bool passes = false;    // a checkpoint's read: not held back, nor refused before the end
+  bool keeps_id = false;  // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
   Outgoing message;
   std::vector<u8> page;
-  u64 ticket;                   // call order over the ring, for Barrier
+  u64 ticket;                        // call order over the ring, for Barrier
+  std::unique_ptr<StreamWork> work;  // it goes on a stream, not into a slot
+};
+
+// A work on a stream.
+struct Flying {
+  RingHost* ring = nullptr;
+  Grain* grain = nullptr;
+  Outgoing message;
+  std::unique_ptr<StreamWork> work;
+  u64 ticket = 0;
+  u32 slot = 0;  // the driver's
 };
 
 enum class Post : u8 { kPosted, kHeld, kFull, kClosed };
@@ -68,6 +81,14 @@ class RingHost {
                  Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
+  // Work for a stream, in the grain's order (ring_streams.cpp). `always`: as post_always().
+  Post post_work(Grain& grain, Outgoing& message, std::unique_ptr<StreamWork>& work,
+                 bool part = false, bool always = false);
+  // The engine's, which serializes them: a work that may start on `stream` now; it has ended; it
+  // never will.
+  bool next_work(u32 stream, Flying& next);
+  void end_work(Flying& flown, const WorkResult& result);
+  void abandon_work(Flying& flown, Status cause);
   // A pending request of this ring; the caller owns one side of it.
   Request* new_request(Grain& grain, u16 opcode);
   // Would post() find room now? Without waiting for the lock's other users to be done for long.
@@ -121,6 +142,7 @@ class RingHost {
 
   u64 in_slots();  // posted, not yet taken
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
+  u64 placed() const { return placed_count_.load(std::memory_order_acquire); }  // in slots, no lock
   GrainCounts counts(Grain& grain);
   void add_to(Snapshot& snapshot);
 
@@ -139,7 +161,13 @@ class RingHost {
   };
 
   WakeState committed();
-  bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
+  bool room() const { return next_ - taken_ + held_count_ + flying_.size() < view.slot_count; }
+  bool is_held_back(const Grain& grain) const {
+    return grain.hold != 0 || grain.flying != 0 || (grain.held && !grain.held->empty());
+  }
+  void note_placed() { placed_count_.store(next_ - taken_, std::memory_order_release); }
+  void account(Request& request, Status status, u64 value, u64 queue, u64 service, u64 round_trip,
+               u64 now);
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);
   Request* take_request(Grain& grain, u16 opcode);
@@ -160,19 +188,22 @@ class RingHost {
   Engine& engine_;
   std::mutex mutex_;
   std::vector<Waiting> waiting_;
-  std::vector<Grain*> holding_;   // grains with held-back messages
+  std::vector<Grain*> holding_;  // grains with held-back messages
   std::vector<u32> free_ids_;
-  std::atomic<u64>& answered_;    // == taken_, for the pool
+  std::atomic<u64>& answered_;  // == taken_, for the pool
   Request* free_requests_ = nullptr;
-  u64 next_id_ = 0, last_id_ = 0; // request numbers of this ring, taken in runs
-  u64 next_ = 0;                  // position of the next message
-  u64 taken_ = 0;                 // completions taken
+  u64 next_id_ = 0, last_id_ = 0;  // request numbers of this ring, taken in runs
+  u64 next_ = 0;                   // position of the next message
+  u64 taken_ = 0;                  // completions taken
   u64 held_count_ = 0;
+  std::vector<u64> flying_;  // tickets of the works on a stream
+  u64 flown_ = 0;            // works that ever were
+  std::atomic<u64> placed_count_{0};
   u64 tickets_ = 0;
   u64 cancels_ = 0;
-  u32 lanes_ = 0;                 // bit n: a batch posts on lane n
-  bool refusing_ = false;         // no new messages
-  bool closed_ = false;           // everything was answered; completions are not looked at
+  u32 lanes_ = 0;          // bit n: a batch posts on lane n
+  bool refusing_ = false;  // no new messages
+  bool closed_ = false;    // everything was answered; completions are not looked at
   Status close_cause_ = Status::kOk;
   Histogram queue_, service_, round_trip_;
   ClockFit clock_fit_;  // of a device
