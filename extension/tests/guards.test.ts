@@ -46,6 +46,15 @@ test('every golden control frame passes', () => {
   }
 });
 
+test('a kernel that sends no percentiles of grains is understood', () => {
+  const frame = golden('tick');
+  const older = (frame.busiest as unknown[][]).map(row => row.slice(0, 10));
+  const tick = telemetryFrame({ ...frame, busiest: older });
+  assert.ok(tick?.kind === 'tick');
+  assert.equal(tick.busiest[0]?.mean_ns, 640);
+  assert.equal(tick.busiest[0]?.service_p50_ns, null);
+});
+
 test('a tick keeps its numbers', () => {
   const tick = telemetryFrame(golden('tick'));
   assert.ok(tick?.kind === 'tick');
@@ -53,6 +62,8 @@ test('a tick keeps its numbers', () => {
   assert.equal(tick.row.round_trip_p50, null);
   assert.equal(tick.busiest[0]?.key, '<img src=x onerror=alert(1)>');
   assert.equal(tick.busiest[0]?.mean_ns, 640);
+  assert.equal(tick.busiest[0]?.service_p50_ns, 575);
+  assert.equal(tick.busiest[0]?.service_p99_ns, 1279);
   assert.deepEqual(tick.outcomes, [{ id: 'c1', what: 'park', ok: true, text: 'parked' }]);
 });
 

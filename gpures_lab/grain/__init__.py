@@ -1,8 +1,8 @@
 """Grains: identity, lifecycle, handles, and the manager that runs them in this process.
 
 ``directory`` (the manager: engine, metrics) → ``grain`` (one actor: allocate, write, compute, read,
-release) → ``borrow`` (a view without a copy), ``program`` (recorded messages), ``batch``
-(many at once); ``tracing``, ``serving`` (what others see of it).
+release) → ``borrow`` (a view without a copy), ``program`` (recorded messages; ``runs``: how
+far they are), ``batch`` (many at once); ``tracing``, ``serving`` (what others see of it).
 ``hooks`` is what the native binding calls back.
 
 The names come in at their first use, so that `%load_ext` stays quick.

@@ -37,6 +37,7 @@ __all__ = [
     "normalize_allocation",
     "not_a_handle",
     "pool_exhausted",
+    "refuse_masked",
     "released",
     "wrong_size",
 ]
@@ -109,6 +110,17 @@ def _shape(shape: object) -> tuple[int, ...]:
     return tuple(extents)
 
 
+def refuse_masked(data: Any, what: str) -> None:
+    """Raise InvalidOption for an array of which some elements are masked: memory has no mask."""
+    if type(data).__module__.startswith("numpy.ma") and np.ma.is_masked(data):
+        masked = int(np.ma.getmaskarray(data).sum())
+        raise InvalidOption(
+            f"{what} is a masked array, {masked:,} of {np.size(data):,} elements masked; resident "
+            "memory has no mask: fill them first, as in .filled(0)",
+            masked=masked,
+        )
+
+
 def coerce(handle: ResidentArray, data: Any) -> NDArray[Any]:
     """Return ``data`` as a C-contiguous array of the handle's dtype, cast as `np.copyto` casts."""
     if isinstance(data, _native.ResidentArray):
@@ -116,6 +128,7 @@ def coerce(handle: ResidentArray, data: Any) -> NDArray[Any]:
             f"data is the resident array {data.name}; copy on the device with "
             "compute('kernels/Copy', inputs=[source], outputs=[target])",
         )
+    refuse_masked(data, "data")
     dtype = handle.dtype
     try:
         source = data if isinstance(data, np.ndarray) else np.asarray(data)
@@ -191,7 +204,8 @@ def wrong_size(handle: ResidentArray, data: Any) -> OutOfBounds:
 
 def bad_range(handle: ResidentArray, offset: object, count: object) -> InvalidOption | OutOfBounds:
     """Return the error of an element range that leaves the handle."""
-    text = f"offset={offset!r}" + (f", count={count!r}" if count is not None else "")
+    given = {"offset": offset, "count": count}
+    text = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
     try:
         operator.index(0 if offset is None else offset)  # type: ignore[arg-type]
         operator.index(0 if count is None else count)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -26,8 +27,9 @@ from gpures_lab.grain.ending import keep_durable
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
+from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
-from gpures_lab.grain.supervision import relaunch
+from gpures_lab.grain.supervision import Lost, relaunch
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
@@ -112,10 +114,12 @@ class GrainManager:
         self._lock = threading.Lock()
         self._sampler: Sampler | None = None
         self._recorder = recorder_of(self)
+        self._runs = Runs()
         self._ends_with_us: list[MetricsServer] = []
         self._closed = self._exiting = False
         self._unseen = 0
-        self._saver = Saver(state_url, blobs_url)
+        self._lost: dict[str, Lost] = {}
+        self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
         _live.add(self)
@@ -222,6 +226,11 @@ class GrainManager:
         """Grains by key, oldest first; a copy."""
         return dict(self._grains)
 
+    @property
+    def runs(self) -> tuple[RunProgress, ...]:
+        """Runs of programs that have not ended and whose completion is held, oldest first."""
+        return self._runs.now()
+
     def _program_store(self, grain: Grain) -> _native.GrainBase:
         ring = grain._counts()["ring"]
         with self._lock:
@@ -236,7 +245,8 @@ class GrainManager:
         """Bring a grain back from its last checkpoint; every digest is verified.
 
         On a manager whose engine has failed, a new engine is made first; deactivated grains come
-        along, what others held is gone.
+        along, others come back by a `restore` of their own. What was neither deactivated nor ever
+        checkpointed is lost: its key's grain begins empty, and its repr says what it had held.
 
         Returns
         -------
@@ -352,22 +362,6 @@ class GrainManager:
         )
         return snapshot
 
-    def _grain_metrics(self, grain: Grain) -> ResidentMemoryMetrics:
-        snapshot = self._snapshot()
-        counts = grain._counts()
-        snapshot.update(
-            messages_processed=counts["messages"],
-            messages_failed=counts["failed"],
-            messages_pending=counts["pending"],
-            service_sum_ns=counts["service_ns"],
-            allocations_active=counts["allocations"],
-            allocations_bytes=counts["bytes"],
-        )
-        # Percentiles are counted per device; a grain's own would be a guess.
-        for stage in ("queue", "service", "round_trip"):
-            snapshot[f"{stage}_counts"] = np.zeros(496, np.uint64)
-        return from_snapshot(snapshot)
-
     # Closing ----------------------------------------------------------------------------------
 
     def close(self) -> None:
@@ -481,6 +475,11 @@ class GrainManager:
 
 def _given(wanted: int | None, default: int | None) -> int | None:
     return default if wanted is None else wanted
+
+
+def _served(owner: weakref.ref[GrainManager]) -> int:
+    found = owner()
+    return 0 if found is None else found._engine.messages
 
 
 def _driver_name(device: str) -> str:

@@ -13,6 +13,7 @@ from gpures_lab.grain.arguments import normalize_allocation
 from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.checkpoint import checkpoint, hint_of
+from gpures_lab.grain.figures import grain_metrics
 from gpures_lab.grain.program import Program
 from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
@@ -57,6 +58,7 @@ class Grain(_native.GrainBase):
         "_etag",
         "_hint",
         "_kept",
+        "_kept_number",
         "_named",
         "_program_texts",
         "_programs",
@@ -74,6 +76,7 @@ class Grain(_native.GrainBase):
     _durable: bool  # the option
     _etag: int | None  # of the checkpoint that this grain wrote or came from
     _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _kept_number: int  # of the contents in it
     _saving: int  # checkpoints under way
     _hint: str | None  # None: not looked yet
     placement: str
@@ -95,7 +98,7 @@ class Grain(_native.GrainBase):
         self._task = None
         self._durable = durable
         self._etag = self._kept = self._hint = None
-        self._saving = 0
+        self._kept_number = self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
 
@@ -305,9 +308,11 @@ class Grain(_native.GrainBase):
         return counts["messages"] + counts["pending"] != version or self._state.snapshot() != state
 
     def metrics(self) -> ResidentMemoryMetrics:
-        """Return this grain's messages, latency, pending and allocations; device-wide rest."""
-        metrics: ResidentMemoryMetrics = self._owner()._grain_metrics(self)
-        return metrics
+        """Return this grain's messages, service times, pending and allocations; device-wide rest.
+
+        Percentiles of service are at most 25 % too high; of queue and round trip they are None.
+        """
+        return grain_metrics(self, self._owner()._snapshot())
 
     def __enter__(self) -> Self:
         return self

@@ -155,7 +155,8 @@ class Program:
             raise InvalidOption(
                 f"this program is {self._state}, not recorded; leave its with block"
             )
-        if self.grain.manager is None or memory.released:
+        manager = self.grain.manager
+        if manager is None or memory.released:
             self.grain.ping()  # raises RingClosed with the cure
         for name, value, least in (("repeat", repeat, 0), ("every", every, 1)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
@@ -184,18 +185,26 @@ class Program:
             _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
             for each in self._late
         )
-        grains = {id(handle.grain): handle.grain for handle in self._handles}.values()
+        grains = tuple({id(handle.grain): handle.grain for handle in self._handles}.values())
         for grain in grains:  # nobody deactivates them before the message is posted
             grain._pin()
         try:
             for grain in grains:
                 wake(grain)
             completion: Completion[RunResult] = self.grain._run_program(
-                self, memory, operator.index(repeat), until, operator.index(every), item, late
+                self,
+                memory,
+                operator.index(repeat),
+                until,
+                operator.index(every),
+                item,
+                late,
+                grains,
             )
         finally:
             for grain in grains:
                 grain._unpin()
+        manager._runs.add(self, operator.index(repeat), completion)
         return completion
 
     def step_text(self, number: int) -> str:

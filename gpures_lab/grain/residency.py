@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from gpures_lab.errors import GpuResError, RingFull, StateConflict
-from gpures_lab.grain.checkpoint import contents_of, keep, read_whole
+from gpures_lab.grain.checkpoint import contents_of, copies_of, keep
 from gpures_lab.grain.spill import Spill, SpilledArray
 from gpures_lab.ring.wire import HostWork
 
@@ -159,7 +159,7 @@ class Residency:
         spilled: dict[int, SpilledArray] = {}
         try:
             for handle in grain._live():
-                data = read_whole(grain, handle).reshape(-1).view(np.uint8)
+                data = copies_of(grain, [handle])[int(handle)].reshape(-1).view(np.uint8)
                 spilled[int(handle)] = self._spill.write(data)
         except BaseException:
             _Spilled(self._spill, spilled).forget()

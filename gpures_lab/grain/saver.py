@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab.errors import GpuResError
+from gpures_lab.grain.store.pace import Pace
 from gpures_lab.grain.store.places import database_path
 
 if TYPE_CHECKING:
@@ -32,10 +33,15 @@ class Saver:
     ----------
     state_url, blobs_url
         As `StateStore` takes them. Nothing is opened before the first use.
+    messages
+        How many messages the manager's engine has served.
     """
 
-    def __init__(self, state_url: str | None, blobs_url: str | None) -> None:
+    def __init__(
+        self, state_url: str | None, blobs_url: str | None, messages: Callable[[], int]
+    ) -> None:
         self._urls = (state_url, blobs_url)
+        self.pace = Pace(messages)
         self._store: StateStore | None = None
         self._store_lock = threading.Lock()
         self.turn = threading.Lock()

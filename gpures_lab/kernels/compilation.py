@@ -10,7 +10,6 @@ from gpures_lab.kernels import disk
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.binding import Binding, bind
 from gpures_lab.kernels.cache import CacheCounters, KernelCache
-from gpures_lab.kernels.cpp.declaration import CppBody
 from gpures_lab.kernels.definition import Kernel
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.machine_identity import front_end_digest, processor
@@ -51,19 +50,21 @@ def compile_host(kernel: Kernel, signature: Signature) -> HostCode:
     InvalidOption
         The signature does not fit the kernel's parameters.
     """
-    # Front ends come with the first kernel: they are a third of what loading this package takes.
-    from gpures_lab.kernels.cpp import backend as cpp_backend
-    from gpures_lab.kernels.host import backend as python_backend
-
     key = digest(kernel.identity, repr(signature))
     binding = binding_of(kernel, signature)
+    # A back end comes with its first kernel, and without its front end: what lies on disk needs
+    # none, and both together took half of the time until a cell's first result.
     if kernel.language == "cpp":
+        from gpures_lab.kernels.cpp import backend as cpp_backend
+
         return _cache.get(
             key,
             lambda: _disk_key("cpp", key, cpp_backend.versions(kernel)),
             partial(cpp_backend.build, kernel, binding.arrays, signature),
             _load_cpp,
         )
+    from gpures_lab.kernels.host import backend as python_backend
+
     return _cache.get(
         key,
         lambda: _disk_key("python", key, python_backend.versions()),
@@ -77,6 +78,7 @@ def describe_device(kernel: Kernel, signature: Signature) -> HostCode:
 
     Its address is 0. Raises the same errors, but for what only a compiler finds.
     """
+    from gpures_lab.kernels.cpp.declaration import CppBody
     from gpures_lab.kernels.typed.kernel import compiled_arrays, type_kernel
 
     names = binding_of(kernel, signature).arrays

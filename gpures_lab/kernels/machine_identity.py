@@ -6,7 +6,7 @@ import functools
 import hashlib
 import platform
 import sys
-from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 __all__ = ["front_end_digest", "package_version", "processor"]
@@ -43,6 +43,24 @@ def front_end_digest() -> str:
 @functools.cache
 def package_version(name: str) -> str:
     """Installed version, without importing the package."""
+    return _version_by_folder(name) or _version_by_metadata(name)
+
+
+def _version_by_folder(name: str) -> str | None:
+    """As the one folder of metadata beside the package is named, if there is just one."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    found = list(Path(spec.origin).parent.parent.glob(f"{name}-*.dist-info"))
+    return found[0].name[len(name) + 1 : -len(".dist-info")] if len(found) == 1 else None
+
+
+def _version_by_metadata(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version  # with a parser of e-mail
+
     try:
         return version(name)
     except PackageNotFoundError:

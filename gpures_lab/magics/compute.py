@@ -69,10 +69,8 @@ class ComputeMagics(Magics):
             names.check_new(args.into)
             if not args.noblock:
                 raise InvalidOption("--into names the completion of --noblock; give both")
-        count = None if args.n is None else names.evaluate(args.n, "--n")
-        repeat = names.evaluate(args.repeat, "--repeat")
-        if not isinstance(repeat, int) or repeat < 1:
-            raise InvalidOption(f"--repeat {args.repeat}: give 1 or more", repeat=repeat)
+        count = None if args.n is None else names.whole(args.n, "--n", 0)
+        repeat = names.whole(args.repeat, "--repeat")
         told = dict(_param(text, names) for text in args.param)
         # Handles that only the grain has by name count as well.
         visible = {**grain.handles, **names.visible}

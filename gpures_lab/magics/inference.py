@@ -8,6 +8,7 @@ import numbers
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -72,6 +73,9 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
     reader = _Reader()
     reader.visit(tree)
     free = [each for each in reader.used if each not in reader.assigned]
+    for each, text in reader.attributes.items():
+        if each in free:
+            _check_attribute(source, each, text, visible)
     for each in reader.indexed:
         if each in reader.assigned or each in given or each in RESERVED:
             raise CompileError(
@@ -119,6 +123,23 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
     )
 
 
+def _check_attribute(
+    source: Source, name: str, text: tuple[str, int], visible: Mapping[str, Any]
+) -> None:
+    """Raise where a name's attribute is used whose owner is nothing a kernel knows."""
+    value = visible.get(name)
+    known = isinstance(value, ResidentArray | np.ndarray | ModuleType) or is_number(value)
+    if name not in visible or known or callable(value):
+        return
+    path, line = text
+    last = path.rpartition(".")[2]
+    raise source.error(
+        f"{path} is an attribute of a {type(value).__name__}, and a kernel knows numbers and "
+        f"resident arrays by name: assign {last} = {path} before the cell and use {last}",
+        line,
+    )
+
+
 def others(free: Sequence[str], *known: Sequence[str]) -> tuple[str, ...]:
     """Return the free names that have no other part."""
     taken = set(RESERVED).union(*known)
@@ -160,6 +181,7 @@ class _Reader(ast.NodeVisitor):
         self.indexed: dict[str, None] = {}
         self.stored: set[str] = set()
         self.measured: set[str] = set()
+        self.attributes: dict[str, tuple[str, int]] = {}  # owner → the whole path, and its line
 
     def visit_Name(self, node: ast.Name) -> None:
         self.used[node.id] = None
@@ -174,6 +196,11 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
+        owner: ast.expr = node
+        while isinstance(owner, ast.Attribute):
+            owner = owner.value
+        if isinstance(owner, ast.Name):  # the outermost of a.b.c comes first
+            self.attributes.setdefault(owner.id, (ast.unparse(node), node.lineno))
         if isinstance(node.value, ast.Name):
             self.measured.add(node.value.id)
         self.generic_visit(node)

@@ -136,14 +136,16 @@ class GrainMagics(Magics):
         if bool(args.shape) + bool(args.source) + bool(args.like) != 1:
             raise InvalidOption("give one of: a shape, --from or --like")
         grain = self.grain_of_cell()
-        from gpures_lab.grain.arguments import check_dtype  # not at %load_ext
+        from gpures_lab.grain.arguments import check_dtype, refuse_masked  # not at %load_ext
 
         dtype = grain.dtype if args.dtype is None else check_dtype(args.dtype)
         data: Any = None
         if args.source:
             if args.fill is not None:
                 raise InvalidOption("give --from or --fill, not both")
-            found = _array(names.evaluate(args.source, "--from"), args.source)
+            given = names.evaluate(args.source, "--from")
+            refuse_masked(given, f"--from {args.source}")
+            found = _array(given, args.source)
             shape: Any = found.shape
             dtype = check_dtype(found.dtype) if args.dtype is None else dtype
             data = _cast(found, shape, dtype, f"--from {args.source}")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import keyword
+import operator
 from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import InvalidOption
@@ -37,6 +40,20 @@ class Names:
             raise InvalidOption(
                 f"{what} {text}: {type(reason).__name__}: {reason}", text=text
             ) from reason
+
+    def whole(self, text: str, what: str, least: int = 1) -> int:
+        """Value of an expression that counts something.
+
+        Raises
+        ------
+        InvalidOption
+            It is no whole number, or below ``least``; True counts nothing.
+        """
+        value = self.evaluate(text, what)
+        counts = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
+        if not counts or operator.index(value) < least:
+            raise InvalidOption(f"{what} {text}: give a whole number, {least} or more", value=value)
+        return operator.index(value)
 
     def handle(self, name: str, grain: Grain | None) -> ResidentArray:
         """Resident array of that name, in the notebook or else in the grain.

@@ -21,6 +21,8 @@ _COLUMNS: Final = (
     ("pending", "pending", count_text),
     ("failed", "failed", count_text),
     ("mean_us", "mean service", lambda value: latency_text(value * 1e3)),
+    ("service_p50_us", "p50", lambda value: latency_text(value * 1e3)),
+    ("service_p99_us", "p99", lambda value: latency_text(value * 1e3)),
     ("allocations", "allocations", count_text),
     ("bytes", "memory", bytes_text),
 )

@@ -19,6 +19,7 @@ from gpures_lab.views.page import Page
 from gpures_lab.views.palette import palette_of
 from gpures_lab.views.readings import Reader, Reading
 from gpures_lab.views.report import save_report
+from gpures_lab.views.runs import runs_html
 from gpures_lab.views.showing import Showing
 from gpures_lab.views.ticker import Ticker
 from gpures_lab.views.timeline import MOST_MESSAGES
@@ -160,7 +161,9 @@ class Dashboard:
             if reading.taken_at.timestamp() >= self._next_text_s:
                 self._next_text_s = reading.taken_at.timestamp() + TEXT_PERIOD_S
                 self._page.show_messages(self._trace.messages(MOST_MESSAGES))
-                self._table.value = grains_html(reading, self.lab.driver.label, self._palette)
+                self._table.value = runs_html(reading.runs, self._palette) + grains_html(
+                    reading, self.lab.driver.label, self._palette
+                )
         return True
 
     def _choose_grain(self, key: str) -> None:

@@ -14,6 +14,7 @@ from gpures_lab.metrics.snapshot import STAGES, integer
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain, GrainManager
+    from gpures_lab.grain.runs import RunProgress
     from gpures_lab.metrics import ResidentMemoryMetrics
     from gpures_lab.metrics.snapshot import Snapshot
 
@@ -34,7 +35,17 @@ COLUMNS: Final = (
     "hit_rate",
     *LATENCIES,
 )
-GRAIN_COLUMNS: Final = ("key", "messages", "pending", "failed", "mean_us", "allocations", "bytes")
+GRAIN_COLUMNS: Final = (
+    "key",
+    "messages",
+    "pending",
+    "failed",
+    "mean_us",
+    "service_p50_us",
+    "service_p99_us",
+    "allocations",
+    "bytes",
+)
 
 MOST_GRAINS: Final = 50
 """Rows of the grain table: more would cost every tick and nobody reads them."""
@@ -59,6 +70,8 @@ class Reading:
         A list for each name of `GRAIN_COLUMNS`: the busiest first, at most `MOST_GRAINS`.
     grain_count
         How many grains there are.
+    runs
+        Programs that run or wait.
     """
 
     taken_at: datetime
@@ -66,6 +79,7 @@ class Reading:
     row: dict[str, float]
     grains: dict[str, list[object]]
     grain_count: int
+    runs: tuple[RunProgress, ...] = ()
 
 
 class Reader:
@@ -141,6 +155,7 @@ class Reader:
             row=row,
             grains=_busiest(list(grains.values())),
             grain_count=len(grains),
+            runs=self.lab.runs,
         )
 
     def _base(self, now: Snapshot, uptime_ns: int) -> Snapshot | None:
@@ -172,17 +187,19 @@ def _number(value: float | None) -> float:
 
 
 def _busiest(grains: list[Grain]) -> dict[str, list[object]]:
-    counted = [(grain.key, grain._counts()) for grain in grains]  # noqa: SLF001
-    counted.sort(key=lambda pair: (-pair[1]["messages"], pair[0]))
+    counted = [(grain, grain._counts()) for grain in grains]  # noqa: SLF001
+    counted.sort(key=lambda pair: (-pair[1]["messages"], pair[0].key))
     table: dict[str, list[object]] = {name: [] for name in GRAIN_COLUMNS}
-    for key, counts in counted[:MOST_GRAINS]:
+    for grain, counts in counted[:MOST_GRAINS]:
         messages = counts["messages"]
+        _, *percentiles = grain._service(None)  # noqa: SLF001
         values = (
-            key,
+            grain.key,
             messages,
             counts["pending"],
             counts["failed"],
             counts["service_ns"] / messages / 1e3 if messages else math.nan,
+            *(math.nan if each is None else each / 1e3 for each in percentiles),
             counts["allocations"],
             counts["bytes"],
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gpures_lab.views.grains import grains_html
 from gpures_lab.views.page import Page
 from gpures_lab.views.palette import palette_of
+from gpures_lab.views.runs import runs_html
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,9 @@ def save_report(
     html = html.replace("<head>", f"<head>{style}", 1)
     if readings:
         before, end, after = html.rpartition("</body>")
-        html = before + grains_html(readings[-1], driver, palette) + end + after
+        last = readings[-1]
+        tables = runs_html(last.runs, palette) + grains_html(last, driver, palette)
+        html = before + tables + end + after
     target = Path(path)
     target.write_text(html, encoding="utf-8")
     return target

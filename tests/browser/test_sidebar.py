@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,6 +82,12 @@ def test_it_lists_the_grains_of_the_cell_and_their_handles_as_text(
     handle.wait_for()
     assert handle.locator(".gpl-Key").inner_text() == "x  float32 (8, 3)"
     assert page.page.evaluate("() => window.hacked") is None
+    # What the narrow list has no column for stands below the open grain.
+    figures = page.page.locator('.gpl-Row[data-kind="figures"]:visible .gpl-Key')
+    assert re.fullmatch(
+        r"active · queue 0 · p50 (–|[\d.]+ \w+), p99 (–|[\d.]+ \w+) · ring 0", figures.inner_text()
+    )
+    assert row.locator(".gpl-Dot").get_attribute("aria-label") == "active"
     page.page.screenshot(path=screenshots / "sidebar-light.png")
     page.theme("JupyterLab Dark")
     page.page.screenshot(path=screenshots / "sidebar-dark.png")

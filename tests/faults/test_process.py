@@ -138,6 +138,25 @@ view[0] = 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_that_exits_says_nothing() -> None:
+    """The binding's list of leaks, under a cell that used multiprocessing or os.fork."""
+    done = run_python(
+        SETUP
+        + """
+import warnings
+warnings.simplefilter("ignore", DeprecationWarning)
+lab = gl.manager()
+x = lab.grain("g").allocate(4)
+x.write(2).result(timeout=30)
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_fork() -> None:
     """A child that waits for threads it does not have, or touches its parent's rings."""
     run("""

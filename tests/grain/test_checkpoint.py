@@ -127,6 +127,69 @@ def test_all_arrays_are_of_one_moment(lab: gl.GrainManager, second: gl.GrainMana
         thread.join(LIMIT_S)
 
 
+def test_the_cut_waits_for_programs_of_others_posted_before(
+    lab: gl.GrainManager, second: gl.GrainManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory copied while another grain's program, in a slot already, changes it."""
+    grain, other = lab.grain("cut"), lab.grain("other")
+    x = grain.allocate(300_000, name="x")
+    x.write(1).result(LIMIT_S)
+    with other.record() as program:
+        x.write(2)
+    latch = Latch(other)
+    latch.wait_until_running()
+    ran = program.run()
+    copying = threading.Event()
+    read_all = gl.Grain._read_all
+
+    def slowly(self: gl.Grain, pairs: Any) -> None:
+        copying.set()
+        read_all(self, pairs)
+
+    monkeypatch.setattr(gl.Grain, "_read_all", slowly)
+    done: list[gl.Completion[int]] = []
+    thread = threading.Thread(target=lambda: done.append(grain.checkpoint()), daemon=True)
+    thread.start()
+    assert copying.wait(LIMIT_S)
+    latch.open()
+    thread.join(LIMIT_S)
+    assert kept(done[0]) == 1
+    ran.result(LIMIT_S)
+    assert set(second.restore("cut").handles["x"].read().result(LIMIT_S)) == {2}
+
+
+def test_a_program_of_another_grain_waits_for_the_end_of_a_cut(lab: gl.GrainManager) -> None:
+    """Memory copied while another grain's program, posted later, changes it."""
+    grain, other, third = lab.grain("cut"), lab.grain("other"), lab.grain("third")
+    x = grain.allocate(4, name="x")
+    with other.record() as program:
+        x.write(2)
+    assert grain._begin_cut()
+    try:
+        ran = program.run()
+        behind = other.ping()
+        third.ping().result(LIMIT_S)  # the ring goes on
+        out = np.empty(16, np.uint8)
+        grain._read_all([(x, out)])
+        assert set(out) == {0}
+        assert not ran.done()
+        assert not behind.done()
+    finally:
+        grain._end_cut()
+    assert ran.result(LIMIT_S).iterations == 1
+    behind.result(LIMIT_S)
+    assert set(x.read().result(LIMIT_S)) == {2}
+
+
+def test_a_copy_is_no_message(lab: gl.GrainManager) -> None:
+    """Other grains' messages behind a copy of 100 MiB in parts (on the host)."""
+    grain = lab.grain("g")
+    grain.allocate(300_000, name="x").write(1).result(LIMIT_S)
+    before = lab.metrics().total_messages_processed
+    kept(grain.checkpoint())
+    assert lab.metrics().total_messages_processed == before
+
+
 def test_an_older_checkpoint_is_not_overwritten(
     lab: gl.GrainManager, second: gl.GrainManager
 ) -> None:

@@ -377,6 +377,29 @@ def test_no_python_and_no_message_between_first_and_last_step() -> None:
         assert np.asarray(z)[0] == 100 * (10 + 20_000 + repeat)
 
 
+def test_the_manager_knows_what_runs(lab: gl.GrainManager) -> None:
+    """Would catch: an ended, dropped or foreign run that is listed; a list that keeps memory."""
+    grain = lab.grain("counting")
+    _, program = counter(grain, steps=2)
+    ended = [program.run(repeat=3) for _ in range(100)]
+    assert ended[-1].result(LIMIT_S).iterations == 3
+    assert not lab.runs
+    run = program.run(repeat=2**40)
+    queued = program.run(repeat=5)
+    program.run(repeat=6)  # nobody holds it
+    first, second = list(lab.runs)
+    assert (first.grain, first.program, first.steps, first.repeat) == ("counting", None, 2, 2**40)
+    assert (second.done, second.repeat) == (0, 5)
+    end = time.monotonic() + LIMIT_S
+    while not lab.runs[0].done:
+        assert time.monotonic() < end
+    grain.cancel()
+    assert isinstance(queued.exception(LIMIT_S), Cancelled)
+    assert run.done()
+    assert not lab.runs
+    assert len(lab._runs._runs) == 0
+
+
 def test_progress_of_a_running_program(lab: gl.GrainManager) -> None:
     """Would catch: a bar that stands still, runs backwards, or shows another run's iterations."""
     grain = lab.grain()

@@ -214,3 +214,19 @@ def test_close_answers_what_waits_for_a_launch(
     lab.close()
     assert latch.done.done()
     assert later.exception(LIMIT_S) is None
+
+
+def test_a_program_over_another_grain_keeps_out_of_its_launches(stream: gl.GrainManager) -> None:
+    """Would catch: a program that changes a grain's memory while a launch of that grain runs."""
+    first, second = stream.grain("first"), stream.grain("second")
+    x = first.allocate(1 << 18)
+    y = second.allocate(8)
+    with second.record() as step:
+        second.compute(add, inputs=[y, y], outputs=[y])
+        first.compute(add, inputs=[x, x], outputs=[x])
+    x.write(1)
+    for _ in range(8):
+        first.compute(add, inputs=[x, x], outputs=[x])
+        step.run(repeat=1)
+    second.barrier().result(LIMIT_S)
+    assert (x.read().result(LIMIT_S) == 2.0**16).all()

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.metadata
 import json
 import logging
 import os
@@ -26,10 +28,12 @@ from gpures_lab.kernels import (
     cpp_kernel,
     forget_compiled,
     kernel,
+    machine_identity,
 )
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.cache import KernelCache
 from gpures_lab.kernels.disk import DiskCache
+from gpures_lab.kernels.machine_identity import package_version
 
 from .calling import call, signature_of
 
@@ -84,15 +88,17 @@ def doubled(i, x, z):
 tripled = cpp_kernel("tripled", "const double* x, double* z", "z[i] = 3 * x[i];")
 x, z = np.array([1.0, 2.0]), np.zeros(2)
 call(doubled, [x], [z])
+typed = "gpures_lab.kernels.typed.kernel" in sys.modules
 assert abs(z - x * np.sin(x)).max() < 1e-15
 call(tripled, [x], [z])
 assert z.tolist() == [3, 6]
 counters = cache_counters()
-print(counters.compiled, counters.disk_hits, "numba" in sys.modules)
+print(counters.compiled, counters.disk_hits, "numba" in sys.modules, typed)
 """
 
 
 def test_a_second_process_compiles_nothing_and_needs_no_numba(folder: Path, tmp_path: Path) -> None:
+    """Would catch: the front end, half of the time until a first result, loaded for nothing."""
     tests = Path(__file__).parents[1]
     script = tmp_path / "child.py"
     script.write_text(_CHILD.format(package=f"{Path(__file__).parent.name}."))
@@ -109,7 +115,7 @@ def test_a_second_process_compiles_nothing_and_needs_no_numba(folder: Path, tmp_
         ).stdout.split()
         for _ in range(2)
     ]
-    assert said == [["2", "0", "True"], ["0", "2", "False"]]
+    assert said == [["2", "0", "True", "True"], ["0", "2", "False", "False"]]
 
 
 @pytest.mark.parametrize("suffix", [".o", ".json"])
@@ -276,6 +282,34 @@ def test_code_outlives_the_cache_that_made_it(folder: Path) -> None:
     z = np.zeros(3)
     run(code, [_X, z], [], (3,))
     assert z.tolist() == [1, 8, 27]
+
+
+@pytest.mark.parametrize("name", ["numba", "llvmlite", "numpy", "no_such_package"])
+def test_a_version_is_what_the_metadata_says(name: str) -> None:
+    """Would catch: a key that stays as it was when Numba is upgraded."""
+    try:
+        wanted = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        wanted = "none"
+    assert package_version(name) == wanted
+
+
+def test_a_version_of_two_minds_is_asked_of_the_metadata(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would catch: the folder that a broken upgrade left behind, taken for the version."""
+    package = tmp_path / "gpures_probe"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(machine_identity, "_version_by_metadata", lambda _name: "asked")
+    found = []
+    for version in ("1.0", "2.0"):
+        (tmp_path / f"gpures_probe-{version}.dist-info").mkdir()
+        importlib.invalidate_caches()
+        package_version.cache_clear()
+        found.append(package_version("gpures_probe"))
+    assert found == ["1.0", "asked"]
 
 
 def test_importing_the_package_imports_no_compiler() -> None:

@@ -49,6 +49,19 @@ def test_params_options_and_times(filled: Notebook) -> None:
     assert values(filled) == [3, 5, 7, 2, 2, 2, 2, 2]
 
 
+@pytest.mark.parametrize("option", ["--repeat True", "--repeat 0", "--repeat 2.0", "--n False"])
+def test_what_counts_nothing_is_no_count(filled: Notebook, option: str) -> None:
+    """Catches True that runs a cell once, and a float that is cut."""
+    error = filled.refused(f"%%grain_compute {option}\nz[i] = x[i]")
+    assert f"{option}: give a whole number" in str(error)
+    assert values(filled)[1] == -1
+
+
+def test_counts_of_numpy_are_counts(filled: Notebook) -> None:
+    filled("%%grain_compute --repeat np.int64(2) --n np.uint8(3)\nz[i] += 1")
+    assert values(filled)[:4] == [1, 1, 1, -1]
+
+
 def test_noblock_gives_the_completion(filled: Notebook) -> None:
     assert filled("%%grain_compute --noblock\nz[i] = x[i]").result().kernel == "cell"
     assert filled("%%grain_compute --noblock --into c\nz[i] = -x[i]") is None
@@ -112,12 +125,18 @@ def test_a_cell_that_is_run_again_means_what_its_names_mean_now(filled: Notebook
         ("t = x[i]", "the body stores nothing"),
         ("i[0] = 1", "is a number in this body"),
         ("z[i] = (", "line 2"),
+        (
+            "z[i] = holder.b * x[i]",
+            "by name: assign b = holder.b before the cell and use b",
+        ),
+        ("z[i] = 1\nholder.b.c[i] = 1", "line 3: holder.b.c is an attribute of a Holder"),
         ("nosuch[i] = 1", "nosuch is not defined: %grain_alloc nosuch 1024"),
     ],
 )
 def test_a_refused_body_leaves_the_grain_untouched(filled: Notebook, body: str, words: str) -> None:
     """Catches an upload or a store before the whole body is understood."""
     filled.names["px"] = np.zeros(8)
+    filled("class Holder: b = 2.0\nholder = Holder()")
     messages = filled("%grain_metrics").total_messages_processed
     error = filled.refused(f"%%grain_compute\n{body}")
     assert isinstance(error, gl.GpuResError)

@@ -185,3 +185,31 @@ def test_a_handle_at_the_end_of_a_cell_shows_its_values(notebook: Notebook) -> N
     assert "&lt;ResidentArray" in data["text/html"]
     notebook("%grain_release x")
     assert "released" in notebook.shell.display_formatter.format(x)[0]["text/plain"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--offset 99", "offset=99 leaves x"),
+        ("--offset -1", "offset=-1 leaves x"),
+        ("--count 0", "count=0 leaves x"),
+        ("--offset 1 --count 5", "offset=1, count=5 leaves x"),
+    ],
+)
+def test_a_range_outside_is_named_as_it_was_given(
+    notebook: Notebook, options: str, said: str
+) -> None:
+    """Catches a count of -96 that nobody asked for."""
+    notebook("%grain_alloc x 3")
+    assert str(notebook.refused(f"%grain_read x {options}")).startswith(said)
+
+
+@pytest.mark.parametrize("line", ["%grain_alloc y --from m", "%grain_write x m"])
+def test_a_mask_is_never_dropped(notebook: Notebook, line: str) -> None:
+    """Catches masked elements that become numbers, whatever lay under the mask."""
+    notebook("%grain_alloc x 3 --fill 7\nm = np.ma.array([1, 2, 3], mask=[0, 1, 0], dtype='f4')")
+    error = notebook.refused(line)
+    assert "is a masked array, 1 of 3 elements masked" in str(error)
+    assert list(notebook("%grain_read x")) == [7, 7, 7]
+    notebook("m.mask = False")
+    notebook(line)

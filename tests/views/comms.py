@@ -75,6 +75,8 @@ def grain_row(key: str, number: int = 1) -> GrainRow:
         failed=0,
         rate=12.5 * number,
         mean_ns=None if number % 2 else 640.0,
+        service_p50_ns=None if number % 2 else 575,
+        service_p99_ns=None if number % 2 else 1279,
     )
 
 

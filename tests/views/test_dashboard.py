@@ -169,3 +169,21 @@ def test_a_missing_package_names_the_extra(
     )
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'gpures_lab\[jupyter\]'"):
         gl.dashboard(lab)
+
+
+def test_a_running_program_has_a_bar(lab: gl.GrainManager, tmp_path: Path) -> None:
+    """Would catch: a long run that looks like nothing happens; a name that is markup."""
+    grain = lab.grain(HOSTILE)
+    z = grain.allocate(1)
+    with grain.record(name=HOSTILE) as program:
+        grain.compute("kernels/Saxpy", inputs=[z, z], outputs=[z], params={"a": 0.5})
+    with Dashboard(lab, rate_hz=10) as shown:
+        assert "progressbar" not in shown._table.value
+        run = program.run(repeat=2**40)
+        until(lambda: "progressbar" in shown._table.value)
+        assert f"of {2**40:,} iterations" in shown._table.value
+        assert HOSTILE not in shown._table.value
+        assert "progressbar" in shown.save(tmp_path / "report.html").read_text()
+        grain.cancel()
+        run.exception(LIMIT_S)
+        until(lambda: "progressbar" not in shown._table.value)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 import gpures_lab as gl
+from gpures_lab.metrics.histogram import BUCKETS, bucket_of, upper_bound_ns
 from gpures_lab.views import Page, Reader, save_report
 from gpures_lab.views.grains import grains_html
 from gpures_lab.views.palette import palette_of
@@ -71,15 +74,28 @@ def test_the_history_is_bounded(lab: gl.GrainManager) -> None:
     assert {len(page.source.data[name]) for name in COLUMNS} == {3}
 
 
-def test_percentiles_and_rate_are_of_the_window(lab: gl.GrainManager) -> None:
+def test_percentiles_and_rate_are_of_the_window(
+    lab: gl.GrainManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Would catch: percentiles since the start, in which an hour of quiet hides today's stall."""
+    quiet = lab._snapshot()
+    quiet |= {"uptime_ns": 0, "now_ns": 0, "messages_processed": 1_000_000}
+    for stage in ("queue", "service", "round_trip"):
+        counts = np.zeros(BUCKETS, np.uint64)
+        counts[bucket_of(100)] = 1_000_000
+        quiet[f"{stage}_counts"] = counts
+    stalled = quiet | {"uptime_ns": 2 * 10**9, "now_ns": 2 * 10**9, "messages_processed": 1_000_010}
+    service = np.zeros(BUCKETS, np.uint64)
+    service[[bucket_of(100), bucket_of(10**9)]] = 1_000_000, 10
+    stalled["service_counts"] = service
+    given = iter([quiet, stalled])
+    monkeypatch.setattr(lab, "_snapshot", lambda: next(given))
     reader = Reader(lab, window_s=300)
     reader.read()
-    for _ in range(10):
-        lab.grain().ping().result()
-    reading = reader.read()
-    assert reading.row["service_p50"] > 0
-    assert reading.row["rate"] * reading.metrics.window_s == pytest.approx(10)
+    row = reader.read().row
+    assert row["rate"] == 5
+    assert row["service_p50"] == upper_bound_ns(bucket_of(10**9))
+    assert math.isnan(row["queue_p50"])
 
 
 @pytest.mark.parametrize("window_s", [0, -1, 301, float("nan")])

@@ -9,6 +9,7 @@ export interface Order {
 
 export type Line =
   | { readonly kind: 'grain'; readonly grain: Grain; readonly open: boolean }
+  | { readonly kind: 'figures'; readonly owner: string; readonly grain: Grain }
   | { readonly kind: 'handle'; readonly owner: string; readonly handle: Handle }
   | { readonly kind: 'note'; readonly owner: string; readonly text: string };
 
@@ -25,7 +26,7 @@ export function matching(grains: readonly Grain[], filter: string): readonly Gra
   return needle ? grains.filter(grain => grain.key.toLowerCase().includes(needle)) : grains;
 }
 
-/** One line a grain, and below an open one its handles, or why there are none to show. */
+/** One line a grain; below an open one its figures, and its handles or why none are shown. */
 export function lines(
   grains: readonly Grain[],
   open: ReadonlyMap<string, readonly Handle[] | string>
@@ -36,14 +37,15 @@ export function lines(
     if (found === undefined) {
       return [first];
     }
+    const figures: Line = { kind: 'figures', owner: grain.key, grain };
     if (typeof found === 'string') {
-      return [first, { kind: 'note', owner: grain.key, text: found }];
+      return [first, figures, { kind: 'note', owner: grain.key, text: found }];
     }
     if (found.length === 0) {
-      return [first, { kind: 'note', owner: grain.key, text: 'no allocations' }];
+      return [first, figures, { kind: 'note', owner: grain.key, text: 'no allocations' }];
     }
     const rest = found.map((handle): Line => ({ kind: 'handle', owner: grain.key, handle }));
-    return [first, ...rest];
+    return [first, figures, ...rest];
   });
 }
 

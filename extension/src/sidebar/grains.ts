@@ -4,7 +4,7 @@ import { element, setAttribute, setText, show } from '../dom';
 import { bytesText, shapeText } from '../model/format';
 import type { Line, Order } from '../model/listing';
 import { ownerOf } from '../model/listing';
-import { COLUMNS_SHOWN } from './columns';
+import { COLUMNS_SHOWN, figuresText } from './columns';
 
 const ROW_PX = 24;
 const SPARE = 4;
@@ -18,6 +18,7 @@ export interface GrainListEvents {
 interface RowNode {
   readonly node: HTMLElement;
   readonly twist: HTMLElement;
+  readonly dot: HTMLElement;
   readonly cells: readonly HTMLElement[];
 }
 
@@ -111,7 +112,7 @@ export class GrainList {
   }
 
   private fill(row: RowNode, line: Line, index: number): void {
-    const { node, twist, cells } = row;
+    const { node, twist, dot, cells } = row;
     const transform = `translateY(${index * ROW_PX}px)`;
     if (node.style.transform !== transform) {
       node.style.transform = transform;
@@ -124,6 +125,9 @@ export class GrainList {
     setAttribute(node, 'aria-expanded', line.kind === 'grain' ? String(line.open) : null);
     setAttribute(node, 'data-state', line.kind === 'grain' ? line.grain.state : null);
     setText(twist, line.kind === 'grain' ? (line.open ? '▾' : '▸') : '');
+    // Read aloud where the column of states is too wide to be shown.
+    setAttribute(dot, 'aria-label', line.kind === 'grain' ? line.grain.state : null);
+    setAttribute(dot, 'role', line.kind === 'grain' ? 'img' : 'presentation');
     const texts = textsOf(line);
     cells.forEach((cell, column) => setText(cell, texts[column] ?? ''));
   }
@@ -236,6 +240,7 @@ let made = 0;
 function rowNode(_index: number): RowNode {
   made += 1;
   const twist = element('span', { class: 'gpl-Twist', 'aria-hidden': 'true' });
+  const dot = element('span', { class: 'gpl-Dot' });
   const cells = COLUMNS_SHOWN.map(column =>
     element('span', { class: column.style === 'key' ? 'gpl-Key' : '' })
   );
@@ -243,13 +248,13 @@ function rowNode(_index: number): RowNode {
   COLUMNS_SHOWN.forEach((column, index) => {
     const cell = cells[index];
     if (cell) {
-      const parts = column.style === 'key' ? [twist, cell] : [cell];
+      const parts = column.style === 'key' ? [twist, dot, cell] : [cell];
       node.append(
         element('div', { role: 'gridcell', class: `gpl-Cell gpl-mod-${column.style}` }, ...parts)
       );
     }
   });
-  return { node, twist, cells };
+  return { node, twist, dot, cells };
 }
 
 function at(event: MouseEvent): {
@@ -275,6 +280,8 @@ function textsOf(line: Line): readonly string[] {
   switch (line.kind) {
     case 'grain':
       return COLUMNS_SHOWN.map(column => column.text(line.grain));
+    case 'figures':
+      return [figuresText(line.grain)];
     case 'handle': {
       const { name, dtype, shape, bytes } = line.handle;
       return [`${name}  ${dtype} ${shapeText(shape)}`, '', '', bytesText(bytes)];

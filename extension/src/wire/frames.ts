@@ -41,7 +41,9 @@ export const ROW_FIELDS = [
   'pending',
   'failed',
   'rate',
-  'mean_ns'
+  'mean_ns',
+  'service_p50_ns',
+  'service_p99_ns'
 ] as const;
 export type Sort = (typeof ROW_FIELDS)[number];
 
@@ -56,6 +58,8 @@ export interface Grain {
   readonly failed: number;
   readonly rate: number | null;
   readonly mean_ns: number | null;
+  readonly service_p50_ns: number | null;
+  readonly service_p99_ns: number | null;
 }
 
 export interface Handle {

@@ -224,12 +224,16 @@ function row(data: unknown): Row | null {
   return entries.length <= MOST_COLUMNS && entries.every(good) ? (data as Row) : null;
 }
 
+/** What each kernel sends; the first ones sent no percentiles. */
+const FIRST_ROW_FIELDS = ROW_FIELDS.indexOf('mean_ns') + 1;
+
 function grain(data: unknown): Grain | null {
-  if (!Array.isArray(data) || data.length < ROW_FIELDS.length) {
+  if (!Array.isArray(data) || data.length < FIRST_ROW_FIELDS) {
     return null;
   }
-  const [key, state, ring, bytes, allocations, messages, pending, failed, rate, mean_ns] =
+  const [key, state, ring, bytes, allocations, messages, pending, failed, ...measured] =
     data as unknown[];
+  const [rate, mean_ns, service_p50_ns = null, service_p99_ns = null] = measured;
   return isText(key, LONGEST_KEY) &&
     isText(state, 32) &&
     isCount(ring) &&
@@ -239,8 +243,13 @@ function grain(data: unknown): Grain | null {
     isCount(pending) &&
     isCount(failed) &&
     isNumberOrNull(rate) &&
-    isNumberOrNull(mean_ns)
-    ? { key, state, ring, bytes, allocations, messages, pending, failed, rate, mean_ns }
+    isNumberOrNull(mean_ns) &&
+    isNumberOrNull(service_p50_ns) &&
+    isNumberOrNull(service_p99_ns)
+    ? {
+        ...{ key, state, ring, bytes, allocations, messages, pending, failed },
+        ...{ rate, mean_ns, service_p50_ns, service_p99_ns }
+      }
     : null;
 }
 

@@ -7,6 +7,10 @@
 
 #include "shared/base.hpp"
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #if defined(__x86_64__)
 #include <x86intrin.h>
 #endif
@@ -36,6 +40,15 @@ inline void cpu_relax() {
   _mm_pause();
 #elif defined(__aarch64__)
   asm volatile("yield");
+#endif
+}
+
+// The number of the core that runs this thread, at least a moment ago; -1 where nobody tells.
+inline int current_core() {
+#if defined(__linux__)
+  return sched_getcpu();
+#else
+  return -1;
 #endif
 }
 

@@ -21,6 +21,9 @@ class Driver {
   virtual bool launch(const EngineView& view, u64 epoch, u64 expected_out) = 0;
   // The worker of `ring` sleeps and should look again.
   virtual void wake(u32 ring) = 0;
+  // Does the worker of `ring` run on the caller's core, as far as is known? Then a caller that
+  // spins keeps it from answering.
+  virtual bool shares_core(u32 /*ring*/) { return false; }
   // The launch has had its lease. A device's own clock tells its workers; a host worker inside a
   // program reads no clock.
   virtual void end_lease(const EngineView& view, u64 epoch) = 0;

@@ -338,10 +338,15 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
   const u64 since = ticks();
   const u64 limit = limit_ns < (u64{1} << 50) ? TickScale::get().from_ns(limit_ns) : ~u64{0};
   const u64 spin = std::min(ring.spin.ticks(), limit);
+  std::optional<PunctualSleep> sleeper;
   do {
     for (int look = 0; look < kLooks; ++look) {
       if (ring.has_news(request)) ring.poll();
       if (request.answered()) return true;
+    }
+    if (driver_->shares_core(ring.view.index)) {  // let it run; then perhaps on another core
+      if (!sleeper) sleeper.emplace();
+      sleeper->sleep(1'000);
     }
   } while (ticks() - since < spin);
   const u64 left = limit - std::min(limit, ticks() - since);
@@ -419,6 +424,12 @@ EngineState Engine::state() const {
   if (exited_locked()) return EngineState::kParked;
   const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
   return begun >= launched_ ? EngineState::kRunning : EngineState::kStarting;
+}
+
+u64 Engine::answered() const {
+  u64 sum = 0;
+  for (u32 r = 0; r < options_.max_rings; ++r) sum += answered_[r].load(std::memory_order_relaxed);
+  return sum;
 }
 
 u64 Engine::current_request(u32 ring) const {

@@ -163,6 +163,7 @@ class Engine {
   bool tracing() const { return tracing_.load(std::memory_order_relaxed); }
 
   EngineState state() const;
+  u64 answered() const;  // messages so far
   Snapshot snapshot();
   const EngineOptions& options() const { return options_; }
   const EngineView& view() const { return view_; }
@@ -285,7 +286,7 @@ bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
     if (ready()) return true;
     const u64 spent = steady_ns() - since;
     if (spent >= limit_ns) return false;
-    if (spent < options_.spin_ns) {
+    if (spent < options_.spin_ns && !driver_->shares_core(ring.view.index)) {
       cpu_relax();
       continue;
     }

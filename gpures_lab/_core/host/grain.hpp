@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "host/clock.hpp"
+#include "host/latency_counts.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -39,7 +40,8 @@ class Grain {
   bool sending = false;                    // a large transfer is being posted in parts
   std::unique_ptr<std::deque<Held>> held;  // made when first needed
   GrainCounts counts;
-  u64 used;  // ticks of the newest answer
+  LatencyCounts service;                   // of `counts.messages`
+  u64 used;                                // ticks of the newest answer
 };
 
 }  // namespace gpures

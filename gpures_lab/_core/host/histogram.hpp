@@ -19,9 +19,16 @@ struct Histogram {
     const u32 octave = 63u - u32(__builtin_clzll(ns));
     return 16 + (octave - 4) * 8 + u32((ns >> (octave - 3)) & 7);
   }
-  void add(u64 ns) {
-    ++counts[bucket(ns)];
+  static u64 upper_bound_ns(u32 bucket) {
+    if (bucket < 16) return bucket;
+    const u32 octave = (bucket - 16) / 8, eighth = (bucket - 16) % 8;
+    return (u64(8 + eighth + 1) << (octave + 1)) - 1;
+  }
+  u32 add(u64 ns) {  // returns the bucket
+    const u32 found = bucket(ns);
+    ++counts[found];
     sum_ns += ns;
+    return found;
   }
   void merge(const Histogram& other) {
     for (u32 b = 0; b < kBuckets; ++b) counts[b] += other.counts[b];

@@ -53,7 +53,8 @@ class HostDriver::Env {
     const u64 now = ticks();
     check_deadlines<Words>(engine, ring, epoch, now, started, quiet_since);
     if (must_leave<Words>(engine, epoch)) return;
-    if (now - quiet_since < spin_.ticks()) {
+    Worker& worker = *shared_.workers[ring.index];
+    if (now - quiet_since < spin_.ticks() && !worker.cores.worker_is_beside_caller()) {
       // Looks between two readings of the clock: a reading each time added 40 ns to a round trip.
       const Slot& slot = ring.slots[head & (ring.slot_count - 1)];
       for (int look = 0; look < kLooks && !is_ready<Words>(slot, head); ++look) {
@@ -66,7 +67,6 @@ class HostDriver::Env {
     const u64 leased = engine.lease_ticks - std::min(engine.lease_ticks, now - started);
     const u64 lingering = engine.linger_ticks - std::min(engine.linger_ticks, now - quiet_since);
     const u64 limit = ring.index == 0 ? std::min(leased, lingering) : leased;
-    Worker& worker = *shared_.workers[ring.index];
     std::unique_lock lock(worker.mutex);
     worker.sleeping.wait_for(
         lock, std::chrono::nanoseconds(TickScale::get().to_ns(limit) + 1000), [&] {
@@ -74,6 +74,7 @@ class HostDriver::Env {
                  must_leave<Words>(engine, epoch);
         });
     lock.unlock();
+    worker.cores.worker_is_here();
     const bool woken = Words::exchange(ring.control->wake.value, kAwake) != kAsleep;
     spin_.slept(woken && !must_leave<Words>(engine, epoch) && spin_.is_soon(ticks() - quiet_since));
   }
@@ -111,7 +112,14 @@ void HostDriver::end_lease(const EngineView& view, u64 epoch) {
   tell_leave<HostWords>(view, epoch);
 }
 
-void HostDriver::wake(u32 ring) { shared_->wake(ring); }
+void HostDriver::wake(u32 ring) {
+  shared_->workers[ring]->cores.caller_is_here();
+  shared_->wake(ring);
+}
+
+bool HostDriver::shares_core(u32 ring) {
+  return shared_->workers[ring]->cores.caller_is_beside_worker();
+}
 
 bool HostDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
   Shared& shared = *shared_;
@@ -156,6 +164,7 @@ void HostDriver::work(std::shared_ptr<Shared> shared, u32 index) {
   Launch launch;
   while (next_launch(*shared, launch.epoch, launch)) {
     if (index >= launch.view.rings) continue;
+    shared->workers[index]->cores.worker_is_here();
     HostWords::exchange(ring.control->wake.value, kAwake);
     serve(*env, launch.view, ring, launch.epoch);
     for (u32 r = 0; r < launch.view.rings; ++r) {  // nobody sleeps through the end of a launch

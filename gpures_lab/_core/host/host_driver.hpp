@@ -11,6 +11,7 @@
 
 #include "host/driver.hpp"
 #include "host/host_stream.hpp"
+#include "host/spin.hpp"
 #include "shared/serve.hpp"
 
 namespace gpures {
@@ -24,6 +25,7 @@ class HostDriver final : public Driver {
 
   bool launch(const EngineView& view, u64 epoch, u64 expected_out) override;
   void wake(u32 ring) override;
+  bool shares_core(u32 ring) override;
   void end_lease(const EngineView& view, u64 epoch) override;
   bool is_lost() override { return false; }
   bool start_work(u32 slot, const StreamWork& work) override;
@@ -40,6 +42,7 @@ class HostDriver final : public Driver {
     std::thread thread;
     std::mutex mutex;
     std::condition_variable sleeping;
+    Cores cores;
   };
   // Owned together with the threads: a stalled worker keeps it alive after the driver is gone.
   struct Shared {

@@ -69,6 +69,7 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
                         : scale.to_ns(std::max(taken, waiting.posted) - waiting.posted);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
   --grain.inflight;
+  outside_runs_ -= waiting.outside;
   if (engine_.tracing()) {
     // Where no clock says when it ran, it is drawn as ending when it arrived.
     const u64 length = device ? scale.from_ns(worked) : worked;
@@ -84,7 +85,7 @@ void RingHost::account(Request& request, Status status, u64 value, u64 queue, u6
                        u64 round_trip, u64 now) {
   Grain& grain = *request.grain;
   if (queue != kUnmeasured) queue_.add(queue);
-  service_.add(service);
+  grain.service.add(service_.add(service));
   round_trip_.add(round_trip);
   ++processed_;
   ++grain.counts.messages;
@@ -195,6 +196,21 @@ u64 RingHost::in_slots() {
   return next_ - taken_;
 }
 
+u64 RingHost::posted() {
+  std::lock_guard guard(mutex_);
+  return next_;
+}
+
+u64 RingHost::taken() {
+  std::lock_guard guard(mutex_);
+  return taken_;
+}
+
+bool RingHost::is_closed() {
+  std::lock_guard guard(mutex_);
+  return closed_;
+}
+
 GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;
@@ -202,6 +218,11 @@ GrainCounts RingHost::counts(Grain& grain) {
   const u64 now = ticks();
   counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));
   return counts;
+}
+
+std::vector<u64> RingHost::service_counts(const Grain& grain) {
+  std::lock_guard guard(mutex_);
+  return grain.service.packed();
 }
 
 void RingHost::add_to(Snapshot& snapshot) {

@@ -13,12 +13,25 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
   if (grain.held->empty()) holding_.push_back(&grain);
   const u8* page = static_cast<const u8*>(message.page);
-  grain.held->push_back({message, {page, page + message.page_bytes}, tickets_++, nullptr});
+  grain.held->push_back({message, {page, page + message.page_bytes}, {}, tickets_++, nullptr});
+  Held& held = grain.held->back();
+  if (message.uses) held.uses = *message.uses;
+  held.message.uses = nullptr;  // the caller's
   ++held_count_;
+}
+
+bool RingHost::is_busy(const std::vector<const Grain*>& uses, u64 ticket) {
+  return std::any_of(uses.begin(), uses.end(), [&](const Grain* grain) {
+    if (grain->flying != 0 || (grain->hold != 0 && grain->holder == kCut)) return true;
+    return grain->held &&
+           std::any_of(grain->held->begin(), grain->held->end(),
+                       [&](const Held& held) { return held.work && held.ticket < ticket; });
+  });
 }
 
 bool RingHost::may_go(const Held& front) const {
   if (front.work) return false;  // the engine starts it
+  if (is_busy(front.uses, front.ticket)) return false;
   if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
   const auto is_later = [&](u64 ticket) { return ticket > front.ticket; };
   if (!std::all_of(flying_.begin(), flying_.end(), is_later)) return false;
@@ -38,6 +51,7 @@ bool RingHost::flush_held() {
              next_ - taken_ < view.slot_count && may_go(grain.held->front())) {
         Held& front = grain.held->front();
         front.message.page = front.page.data();
+        front.message.uses = &front.uses;
         place(grain, front.message);
         grain.held->pop_front();
         --held_count_;

@@ -27,7 +27,8 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = !message.passes && is_held_back(grain);
+    const bool behind = !message.passes &&
+                        (is_held_back(grain) || (message.uses && is_busy(*message.uses, tickets_)));
     const bool barrier =
         message.slot.opcode == u16(Opcode::kBarrier) && (held_count_ != 0 || !flying_.empty());
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
@@ -204,8 +205,10 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   Request& request = *message.request;
   message.slot.request = request.id;
   message.slot.grain = grain.index;
-  waiting_[index] = {&request, static_cast<u8*>(message.destination), ticks(),
-                     message.destination_bytes, message.chunk};
+  waiting_[index] = {&request,      static_cast<u8*>(message.destination),
+                     ticks(),       message.destination_bytes,
+                     message.chunk, message.uses && !message.uses->empty()};
+  outside_runs_ += waiting_[index].outside;
   request.position.store(position, std::memory_order_release);
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {

@@ -23,6 +23,7 @@ class RingHost;
 struct Snapshot;
 
 inline constexpr u32 kNoChunk = 0xffffffffu;
+inline constexpr u64 kCut = ~u64{0};  // holder of a grain that is being copied: no thread
 
 // A message on its way to a slot, and what the host does when it is answered.
 struct Outgoing {
@@ -32,16 +33,18 @@ struct Outgoing {
   u32 page_bytes = 0;
   void* destination = nullptr;  // a Read's data goes here when its completion is taken
   u32 destination_bytes = 0;
-  u32 chunk = kNoChunk;   // staging chunk to give back
-  u32 block = kNone;      // Release: the block that returns to the pool
-  u32 kernel = 0;         // Compute: for the trace
-  bool passes = false;    // a checkpoint's read: not held back, nor refused before the end
+  u32 chunk = kNoChunk;  // staging chunk to give back
+  u32 block = kNone;     // Release: the block that returns to the pool
+  u32 kernel = 0;        // Compute: for the trace
+  bool passes = false;   // a checkpoint's read: not held back, nor refused before the end
+  const std::vector<const Grain*>* uses = nullptr;  // RunProgram: other grains that it changes
   bool keeps_id = false;  // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
   Outgoing message;
   std::vector<u8> page;
+  std::vector<const Grain*> uses;
   u64 ticket;                        // call order over the ring, for Barrier
   std::unique_ptr<StreamWork> work;  // it goes on a stream, not into a slot
 };
@@ -141,9 +144,13 @@ class RingHost {
   Status close_cause();
 
   u64 in_slots();  // posted, not yet taken
+  u64 posted();    // positions given out
+  u64 taken();     // positions answered
+  bool is_closed();
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
   u64 placed() const { return placed_count_.load(std::memory_order_acquire); }  // in slots, no lock
   GrainCounts counts(Grain& grain);
+  std::vector<u64> service_counts(const Grain& grain);  // LatencyCounts::packed
   void add_to(Snapshot& snapshot);
 
   RingView view;
@@ -158,6 +165,7 @@ class RingHost {
     u64 posted;
     u32 destination_bytes;
     u32 chunk;
+    bool outside = false;  // a program that changes other grains too
   };
 
   WakeState committed();
@@ -181,6 +189,8 @@ class RingHost {
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
+  // A cut of one of them, or an earlier work of the streams, is under way.
+  static bool is_busy(const std::vector<const Grain*>& uses, u64 ticket);
   void answer(Request* request);
   void answer_here(const Outgoing& message, Status status);
   void recycle_handle(u64 handle);
@@ -197,6 +207,7 @@ class RingHost {
   u64 taken_ = 0;                  // completions taken
   u64 held_count_ = 0;
   std::vector<u64> flying_;  // tickets of the works on a stream
+  u32 outside_runs_ = 0;     // such programs in slots: no work starts beside them
   u64 flown_ = 0;            // works that ever were
   std::atomic<u64> placed_count_{0};
   u64 tickets_ = 0;

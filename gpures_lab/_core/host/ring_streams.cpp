@@ -33,6 +33,7 @@ bool RingHost::next_work(u32 stream, Flying& next) {
   std::lock_guard guard(mutex_);
   if (closed_) return false;
   harvest();
+  if (outside_runs_ != 0) return false;
   for (Grain* grain : holding_) {
     Held& front = grain->held->front();
     if (!front.work || grain->hold != 0 || grain->inflight != 0) continue;

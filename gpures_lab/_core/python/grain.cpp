@@ -207,6 +207,24 @@ PyObject* counts(PyObject* object, PyObject*) {
                        counts.idle_ns);
 }
 
+// (packed counts, p50, p99) of service times; percentiles of what was counted since `older`, which an
+// earlier call gave, or None. None where nothing was.
+PyObject* service(PyObject* object, PyObject* older) {
+  GrainObject* self = as(object);
+  std::span<const u64> before;
+  if (older != Py_None) {
+    char* data;
+    Py_ssize_t bytes;
+    if (PyBytes_AsStringAndSize(older, &data, &bytes) < 0) return nullptr;
+    before = {reinterpret_cast<const u64*>(data), size_t(bytes) / sizeof(u64)};
+  }
+  const std::vector<u64> now = self->core->ring.service_counts(*self->core);
+  const CountsBetween between(now, before);
+  const Py_ssize_t bytes = Py_ssize_t(now.size() * sizeof(u64));
+  if (between.total() == 0) return Py_BuildValue("y#OO", now.data(), bytes, Py_None, Py_None);
+  return Py_BuildValue("y#KK", now.data(), bytes, between.percentile(50), between.percentile(99));
+}
+
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes
   Py_CLEAR(as(object)->manager);
   Py_RETURN_NONE;
@@ -267,6 +285,7 @@ PyMethodDef methods[] = {
     {"_hold", hold, METH_NOARGS, nullptr},
     {"_unhold", unhold, METH_NOARGS, nullptr},
     {"_counts", counts, METH_NOARGS, nullptr},
+    {"_service", service, METH_O, nullptr},
     {"_disown", disown, METH_NOARGS, nullptr},
     {"_begin_record", grain_begin_record, METH_O, nullptr},
     {"_end_record", grain_end_record, METH_NOARGS, nullptr},

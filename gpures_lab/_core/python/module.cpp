@@ -1,4 +1,6 @@
 // The module `gpures_lab._core._native`: hot types, and nanobind for everything rare.
+#include <pthread.h>
+
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
@@ -315,6 +317,8 @@ NB_MODULE(_native, m) {
   using namespace gpures;
   using namespace gpures::python;
   if (import_numpy() < 0) throw nb::python_error();
+  // A forked child closes nothing of its parent's when it exits, on purpose: that is no leak.
+  pthread_atfork(nullptr, nullptr, [] { nb::set_leak_warnings(false); });
   if (!add_grain_type(m.ptr()) || !add_array_type(m.ptr()) || !add_completion_type(m.ptr()) ||
       !add_kernel_type(m.ptr())) {
     throw nb::python_error();
@@ -380,6 +384,7 @@ NB_MODULE(_native, m) {
             return self.engine->close(drain_ns);
           },
           nb::arg("drain_ns"))
+      .def_prop_ro("messages", [](EngineHandle& self) { return self.engine->answered(); })
       .def_prop_ro("state", [](EngineHandle& self) { return state_name(self.engine->state()); })
       .def_prop_ro("forked", [](EngineHandle& self) { return self.engine->forked(); })
       .def("record_evictions",

@@ -50,15 +50,16 @@ PyObject* grain_program_store(PyObject* object, PyObject*) {
   return reinterpret_cast<PyObject*>(store);
 }
 
-// _run_program(program, memory, repeat, until, every, item, late)
+// _run_program(program, memory, repeat, until, every, item, late, grains): `grains` are all that
+// its steps change, whose contents may be copied at this moment.
 PyObject* grain_run_program(PyObject* object, PyObject* args) {
   GrainObject* self = as(object);
-  PyObject *program, *memory, *until;
+  PyObject *program, *memory, *until, *grains;
   unsigned long long repeat, every;
   unsigned int item;
   Py_buffer late;
-  if (!PyArg_ParseTuple(args, "OO!KOKIy*", &program, array_type, &memory, &repeat, &until, &every,
-                        &item, &late)) {
+  if (!PyArg_ParseTuple(args, "OO!KOKIy*O!", &program, array_type, &memory, &repeat, &until, &every,
+                        &item, &late, &PyTuple_Type, &grains)) {
     return nullptr;
   }
   PyObject* result = nullptr;
@@ -77,6 +78,12 @@ PyObject* grain_run_program(PyObject* object, PyObject* args) {
     payload.late = u32(u64(late.len) / sizeof(u64));
     message.page = late.buf;
     message.page_bytes = u32(late.len);
+    std::vector<const Grain*> uses;
+    for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(grains); ++n) {
+      const Grain* used = as(PyTuple_GET_ITEM(grains, n))->core;
+      if (used != self->core) uses.push_back(used);
+    }
+    message.uses = &uses;
     if (post_or_raise(self, message)) {
       result = make_completion(self, message.request, Outcome::kRun, Py_NewRef(program));
     }

@@ -30,12 +30,17 @@ bool range_of(ResidentArrayObject* array, PyObject* count_object, PyObject* offs
       PyErr_Clear();
       count = -1;
     }
-  } else if (count < 0) {
-    count = array->size - offset;
   }
+  const bool to_the_end = count < 0 && !(count_object && count_object != Py_None);
+  if (to_the_end) count = array->size - offset;
   if (offset < 0 || count < 1 || count > array->size || offset > array->size - count) {
-    raise_hook("bad_range", "(OOL)", reinterpret_cast<PyObject*>(array),
-               offset_object ? offset_object : Py_None, count);
+    offset_object = offset_object ? offset_object : Py_None;
+    auto* self = reinterpret_cast<PyObject*>(array);
+    if (to_the_end) {  // the caller gave no count
+      raise_hook("bad_range", "(OOO)", self, offset_object, Py_None);
+    } else {
+      raise_hook("bad_range", "(OOL)", self, offset_object, count);
+    }
     return false;
   }
   return true;
@@ -59,8 +64,9 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
   u64 since = steady_ns();
   while (sent < parts && !interrupted) {
     Py_BEGIN_ALLOW_THREADS
-    // Until the first part is in, full_wait bounds the wait; after it, the ring's progress does.
-    if (!started) {
+        // Until the first part is in, full_wait bounds the wait; after it, the ring's progress
+        // does.
+        if (!started) {
       started = engine.wait_until(ring, std::min<u64>(grain->full_wait_ns, 50'000'000),
                                   [&] { return ring.begin_parts(*grain->core); });
     }
@@ -102,8 +108,7 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
     if (started && sent < parts && posted != Post::kClosed) {
       engine.wait_until(ring, 1'000'000, [] { return false; });
     }
-    Py_END_ALLOW_THREADS
-    if (posted == Post::kClosed) break;
+    Py_END_ALLOW_THREADS if (posted == Post::kClosed) break;
     // A borrowed grain holds parts back without end: give up as a full ring does, with nothing
     // written.
     if (sent < parts && steady_ns() - since >= grain->full_wait_ns &&
@@ -135,15 +140,14 @@ PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* 
                       PyObject* offset_object) {
   const bool ranged = offset_object && offset_object != Py_None;
   PyArrayObject* source;
-  if (PyArray_Check(data) &&
-      PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(data)) &&
+  if (PyArray_CheckExact(data) && PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(data)) &&
       PyArray_DESCR(reinterpret_cast<PyArrayObject*>(data)) == array->dtype) {
     source = reinterpret_cast<PyArrayObject*>(Py_NewRef(data));
-  } else {  // casts, strides, lists, scalars: through NumPy
+  } else {  // casts, strides, lists, scalars, masks: through NumPy
     PyObject* function = hook("coerce");
     if (!function) return nullptr;
-    PyObject* coerced = PyObject_CallFunctionObjArgs(
-        function, reinterpret_cast<PyObject*>(array), data, nullptr);
+    PyObject* coerced =
+        PyObject_CallFunctionObjArgs(function, reinterpret_cast<PyObject*>(array), data, nullptr);
     Py_DECREF(function);
     if (!coerced) return nullptr;
     if (!PyArray_Check(coerced)) {
@@ -216,8 +220,8 @@ PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* c
     return nullptr;
   }
   i64 offset = 0, count = -1;
-  const bool ranged = (count_object && count_object != Py_None) ||
-                      (offset_object && offset_object != Py_None);
+  const bool ranged =
+      (count_object && count_object != Py_None) || (offset_object && offset_object != Py_None);
   if (!ranged) {
     count = array->size;
   } else if (!range_of(array, count_object, offset_object, offset, count)) {
@@ -226,12 +230,12 @@ PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* c
   PyArrayObject* target;
   if (out && out != Py_None) {
     target = reinterpret_cast<PyArrayObject*>(out);
-    if (!PyArray_Check(out) || PyArray_DESCR(target) != array->dtype ||
-        !PyArray_ISCARRAY(target) || PyArray_SIZE(target) != count) {
+    if (!PyArray_Check(out) || PyArray_DESCR(target) != array->dtype || !PyArray_ISCARRAY(target) ||
+        PyArray_SIZE(target) != count) {
       PyObject* function = hook("check_out");  // raises, or accepts an equal dtype object
       if (!function) return nullptr;
-      PyObject* good = PyObject_CallFunction(function, "OOL", reinterpret_cast<PyObject*>(array),
-                                             out, count);
+      PyObject* good =
+          PyObject_CallFunction(function, "OOL", reinterpret_cast<PyObject*>(array), out, count);
       Py_DECREF(function);
       if (!good) return nullptr;
       Py_DECREF(good);
@@ -248,8 +252,8 @@ PyObject* grain_read(GrainObject* grain, ResidentArrayObject* array, PyObject* c
       }
     }
     Py_INCREF(array->dtype);
-    target = reinterpret_cast<PyArrayObject*>(
-        PyArray_NewFromDescr(&PyArray_Type, array->dtype, ndim, dims, nullptr, nullptr, 0, nullptr));
+    target = reinterpret_cast<PyArrayObject*>(PyArray_NewFromDescr(
+        &PyArray_Type, array->dtype, ndim, dims, nullptr, nullptr, 0, nullptr));
     if (!target) return nullptr;
   }
   const u64 item = u64(PyDataType_ELSIZE(array->dtype));

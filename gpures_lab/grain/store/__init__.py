@@ -5,6 +5,7 @@
 ``manifest.py``    what a checkpoint says about its grain, and its form as text
 ``blobs.py``       arrays as safetensors files, named by the digest of their bytes
 ``hashing.py``     digests computed while the disk works
+``pace.py``        rests, where a save takes its cores from those who serve messages
 ``database.py``    tables, schema version, migrations, transactions
 ``places.py``      where both lie unless a URL says otherwise; private files
 ``failures.py``    what went wrong below, as one of our exceptions with a cure

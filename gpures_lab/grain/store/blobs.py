@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch
 from gpures_lab.grain.store.hashing import PART_BYTES, Hashing
 from gpures_lab.grain.store.manifest import ArrayRecord, digest_of
+from gpures_lab.grain.store.pace import FULL_SPEED, Pace
 from gpures_lab.grain.store.places import private_folder, sync
 
 if TYPE_CHECKING:
@@ -179,12 +180,12 @@ class BlobStore:
         # stores check what they hold, and reading it back would cost a download.
         return not self._local or digest_of(Path(path).read_bytes()) == digest
 
-    def bring(self, temporary: str, blob: Blob) -> str:
+    def bring(self, temporary: str, blob: Blob, pace: Pace) -> str:
         """Write a blob whose digest is not known yet, and return the digest; see `adopt`."""
-        hashing = Hashing(blob.header, blob.data)
+        hashing = Hashing(blob.header, blob.data, pace=pace)
         path = Path(self.path(temporary) + _COMING)
         private_folder(path.parent)
-        _write_synced(path, blob)
+        _write_synced(path, blob, pace)
         return hashing.hexdigest()
 
     def adopt(self, temporary: str, digest: str) -> None:
@@ -277,14 +278,16 @@ def _write_local(path: Path, blob: Blob) -> None:
     sync(path.parent)
 
 
-def _write_synced(path: Path, blob: Blob) -> None:
+def _write_synced(path: Path, blob: Blob, pace: Pace = FULL_SPEED) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb", buffering=0) as file:
+            mark = pace.mark()
             for part in (memoryview(blob.header), blob.data):
                 rest = part
                 while rest:
-                    rest = rest[file.write(rest) :]
+                    rest = rest[file.write(rest[:PART_BYTES]) :]
+                    mark = pace.rest(mark)
             os.fsync(file.fileno())
     except BaseException:
         path.unlink(missing_ok=True)

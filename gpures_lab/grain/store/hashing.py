@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable
 from typing import Final
 
+from gpures_lab.grain.store.pace import FULL_SPEED, Pace
+
 __all__ = ["Hashing"]
 
 PART_BYTES: Final = 4 << 20
@@ -21,11 +23,19 @@ class Hashing:
         First bytes, there already.
     data
         The rest. ``arrive`` says how much of it is there; all of it unless ``arriving``.
+    pace
+        How fast to go.
     """
 
     def __init__(
-        self, header: bytes | memoryview, data: memoryview, *, arriving: bool = False
+        self,
+        header: bytes | memoryview,
+        data: memoryview,
+        *,
+        arriving: bool = False,
+        pace: Pace = FULL_SPEED,
     ) -> None:
+        self._pace = pace
         self._sum = hashlib.sha256(header)
         self._data = data
         self._there = 0 if arriving else data.nbytes
@@ -58,6 +68,7 @@ class Hashing:
 
     def _run(self) -> None:
         done = 0
+        mark = self._pace.mark()
         while done < self._data.nbytes:
             with self._changed:
                 self._changed.wait_for(lambda: self._there > done or self._given_up)  # noqa: B023
@@ -67,3 +78,4 @@ class Hashing:
             while done < there:
                 self._sum.update(self._data[done : min(there, done + PART_BYTES)])
                 done = min(there, done + PART_BYTES)
+                mark = self._pace.rest(mark)

@@ -25,6 +25,7 @@ from gpures_lab.grain.store.manifest import (
     digest_of,
     key_id,
 )
+from gpures_lab.grain.store.pace import FULL_SPEED, Pace
 from gpures_lab.grain.store.places import (
     DEFAULT_LIMIT_BYTES,
     default_blobs_url,
@@ -118,6 +119,7 @@ class StateStore:
         expected_etag: int | None,
         memory_types: Mapping[str, str] | None = None,
         dtype: str = "float32",
+        pace: Pace = FULL_SPEED,
     ) -> Manifest:
         """Keep a checkpoint; on return it survives a power cut.
 
@@ -134,6 +136,8 @@ class StateStore:
             By name; ``"device"`` where nothing is said.
         dtype
             Default of the grain's `allocate`.
+        pace
+            How fast to go.
 
         Raises
         ------
@@ -156,7 +160,9 @@ class StateStore:
                 _check_etag(key, _etag(connection, key), expected_etag)
         writer = secrets.token_hex(16)
         try:
-            digests = self._write(writer, {name: encode(name, arrays[name]) for name in arrays})
+            digests = self._write(
+                writer, {name: encode(name, arrays[name]) for name in arrays}, pace
+            )
             records = [
                 ArrayRecord(
                     name,
@@ -274,7 +280,7 @@ class StateStore:
             self._blobs.remove(path for path, _ in dead)
         return Pruned(blobs=len(dead), nbytes=sum(size for _, size in dead))
 
-    def _write(self, writer: str, blobs: Mapping[str, Blob]) -> dict[str, str]:
+    def _write(self, writer: str, blobs: Mapping[str, Blob], pace: Pace) -> dict[str, str]:
         """Write blobs under leases; their digests by name. Large ones are hashed meanwhile."""
         coming = {
             name: secrets.token_hex(32)  # a lease until the digest is known
@@ -288,7 +294,9 @@ class StateStore:
             for name, blob in blobs.items():
                 with explained(self._blobs_place):
                     digests[name] = (
-                        self._blobs.bring(coming[name], blob) if name in coming else blob.digest()
+                        self._blobs.bring(coming[name], blob, pace)
+                        if name in coming
+                        else blob.digest()
                     )
             needed = {digests[name]: blob.nbytes for name, blob in blobs.items()}
             self._lease(writer, needed, only=True)

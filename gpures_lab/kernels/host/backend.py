@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gpures_lab.errors import CompileError, GpuResError
 from gpures_lab.kernels.artifact import Artifact
-from gpures_lab.kernels.host.emit import emit
 from gpures_lab.kernels.host.objects import LinkError, ObjectCode, link
 from gpures_lab.kernels.machine_identity import package_version
 from gpures_lab.kernels.signature import HostCode, Signature
-from gpures_lab.kernels.typed.kernel import type_kernel
 
 if TYPE_CHECKING:
     from gpures_lab.kernels.definition import Kernel
@@ -33,9 +31,13 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
     CompileError
         The body has no meaning for these dtypes.
     """
+    # Not for what lies on disk: these are thousands of lines, Numba hundreds of thousands.
+    from gpures_lab.kernels.host.emit import emit
+    from gpures_lab.kernels.typed.kernel import type_kernel
+
     typed = type_kernel(kernel, names, signature)
     emitted = emit(typed)
-    from gpures_lab.kernels.host.numba_compiler import compile_object  # imports Numba
+    from gpures_lab.kernels.host.numba_compiler import compile_object
 
     try:
         code = compile_object(emitted, typed.arrays)

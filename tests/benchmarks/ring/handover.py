@@ -144,6 +144,8 @@ def run() -> list[Row]:
         for tier, found in actors["tiers"].items():
             trips[f"PyDotCompute tier {tier}"] = found["p50_s"]
             rates[f"PyDotCompute tier {tier}"] = found["per_s"]
+        for tier, why in actors["missing"].items():
+            missing[f"PyDotCompute tier {tier}"] = why
     if isinstance(ray, str):
         missing["Ray"] = ray
     else:

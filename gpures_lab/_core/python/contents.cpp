@@ -1,0 +1,180 @@
+// The contents of a grain as of one moment, for checkpoints and deactivation: whoever asks keeps
+// its later messages away meanwhile (a cut, or asleep).
+//
+// Host memory is copied by the calling thread, past the ring, once every message that was posted
+// before has been answered: as messages, 100 MiB made each round trip of other grains wait for up
+// to two parts of 256 KiB. A device's memory is read by messages.
+#include <cstring>
+
+#include "python/objects.hpp"
+
+namespace gpures::python {
+
+namespace {
+
+// Larger parts would make other grains of the ring wait.
+constexpr u64 kPartBytes = 256 << 10;
+constexpr u32 kPartsInFlight = 2;
+static_assert(kPartBytes <= kStagingChunkBytes);
+constexpr u64 kCopyBytes = 16 << 20;  // between two looks for Ctrl-C
+
+// Why there are no contents: an exception is set, unless a signal's handler has.
+bool refuse(GrainObject* grain, bool closed, Status status) {
+  RingHost& ring = grain->core->ring;
+  if (closed) {
+    raise_hook("refused", "(OiK)", grain->key, int(status),
+               grain->engine->current_request(ring.view.index));
+  } else {
+    raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
+               grain->full_wait_ns, int(ring.view.index));
+  }
+  return false;
+}
+
+// Every message posted before this call has been answered, programs of other grains that reach
+// into this one among them. False: an exception is set.
+bool settle(GrainObject* grain) {
+  RingHost& ring = grain->core->ring;
+  const u64 end = ring.posted();
+  u64 since = steady_ns(), taken = 0;
+  for (;;) {
+    bool past = false;
+    u64 now_taken = 0;
+    Py_BEGIN_ALLOW_THREADS past =
+        grain->engine->wait_until(ring, std::min<u64>(grain->full_wait_ns, 50'000'000),
+                                  [&] { return (now_taken = ring.taken()) >= end; });
+    Py_END_ALLOW_THREADS if (ring.is_closed()) return refuse(grain, true, ring.close_cause());
+    if (past) return true;
+    if (PyErr_CheckSignals() != 0) return false;
+    if (now_taken != taken) since = steady_ns();
+    taken = now_taken;
+    if (steady_ns() - since >= grain->full_wait_ns) return refuse(grain, false, Status::kOk);
+  }
+}
+
+bool copy(const u8* from, u8* to, u64 bytes) {
+  for (u64 at = 0; at < bytes; at += kCopyBytes) {
+    Py_BEGIN_ALLOW_THREADS std::memcpy(to + at, from + at, std::min(kCopyBytes, bytes - at));
+    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return false;
+  }
+  return true;
+}
+
+// One part of a read under way, from its staging chunk to the host's memory.
+struct Part {
+  Request* request = nullptr;
+  u32 chunk = kNoChunk;
+  u64 at = 0, bytes = 0;
+};
+
+void return_chunk(PyObject* capsule) {
+  auto* part = static_cast<std::pair<Engine*, u32>*>(PyCapsule_GetPointer(capsule, nullptr));
+  part->first->return_chunk(part->second);
+  part->first->release();
+  delete part;
+}
+
+// The part is still the worker's: its chunk is returned once it was answered.
+void leave_behind(Engine& engine, const Part& part) {
+  engine.retain();
+  part.request->keep =
+      PyCapsule_New(new std::pair<Engine*, u32>(&engine, part.chunk), nullptr, return_chunk);
+  part.request->seen = true;
+  engine.drop(part.request);
+}
+
+// Every byte of the allocation, past whatever holds the grain's messages back; a few small parts
+// at a time, copied out of staging without the ring's lock. False: an exception is set.
+bool read_by_messages(GrainObject* grain, const ResidentArrayObject* array, u8* to) {
+  Engine& engine = *grain->engine;
+  RingHost& ring = grain->core->ring;
+  Part parts[kPartsInFlight];
+  u32 first = 0, count = 0;
+  u64 sent = 0, since = steady_ns();
+  Status status = Status::kOk;
+  Post posted = Post::kPosted;
+  bool interrupted = false;
+  while (status == Status::kOk && posted != Post::kClosed && !interrupted &&
+         (count != 0 || sent < array->nbytes)) {
+    bool late = false;
+    Py_BEGIN_ALLOW_THREADS while (count < kPartsInFlight && sent < array->nbytes) {
+      const u32 chunk = engine.take_chunk();
+      if (chunk == kNoChunk) break;
+      const u64 bytes = std::min(array->nbytes - sent, kPartBytes);
+      Outgoing message;
+      message.slot.opcode = u16(Opcode::kRead);
+      auto& payload = *reinterpret_cast<TransferMessage*>(message.slot.payload);
+      payload = {array->handle, sent, bytes, kStaging, chunk, 0};
+      message.passes = true;
+      posted = ring.post(*grain->core, message, true);
+      if (posted != Post::kPosted) {
+        engine.return_chunk(chunk);
+        break;
+      }
+      parts[(first + count++) % kPartsInFlight] = {message.request, chunk, sent, bytes};
+      sent += bytes;
+    }
+    if (count != 0) {
+      const Part& part = parts[first];
+      if (engine.wait(*part.request, 50'000'000)) {
+        status = part.request->status;
+        if (status == Status::kOk) std::memcpy(to + part.at, engine.chunk(part.chunk), part.bytes);
+        // What a stalled worker may still write to is given to nobody.
+        if (status < Status::kRingStalled) engine.return_chunk(part.chunk);
+        part.request->seen = true;
+        engine.drop(part.request);
+        first = (first + 1) % kPartsInFlight;
+        --count;
+        since = steady_ns();
+      }
+    } else if (posted != Post::kClosed) {
+      engine.wait_until(ring, 1'000'000, [] { return false; });  // no room yet
+    }
+    late = steady_ns() - since >= grain->full_wait_ns;
+    Py_END_ALLOW_THREADS interrupted = PyErr_CheckSignals() != 0;
+    if (late && !interrupted && status == Status::kOk) break;
+  }
+  const bool whole = status == Status::kOk && count == 0 && sent == array->nbytes;
+  for (; count != 0; --count) {
+    leave_behind(engine, parts[first]);
+    first = (first + 1) % kPartsInFlight;
+  }
+  if (interrupted) return false;
+  if (whole) return true;
+  const bool closed = status != Status::kOk || posted == Post::kClosed;
+  return refuse(grain, closed, status == Status::kOk ? ring.close_cause() : status);
+}
+
+}  // namespace
+
+// _read_all([(handle, out), …]): each `out` is a contiguous uint8 buffer of the allocation's bytes.
+PyObject* grain_read_all(PyObject* object, PyObject* pairs) {
+  auto* grain = reinterpret_cast<GrainObject*>(object);
+  if (!PyList_Check(pairs)) return PyErr_Format(PyExc_TypeError, "not a list");
+  if (!is_open(grain)) return nullptr;
+  const bool direct = !grain->engine->on_device();
+  if (direct && !settle(grain)) return nullptr;
+  for (Py_ssize_t n = 0; n < PyList_GET_SIZE(pairs); ++n) {
+    PyObject* handle;
+    Py_buffer out;
+    if (!PyArg_ParseTuple(PyList_GET_ITEM(pairs, n), "O!w*", array_type, &handle, &out)) {
+      return nullptr;
+    }
+    const auto* array = reinterpret_cast<ResidentArrayObject*>(handle);
+    bool done = false;
+    if (array->grain != grain || !array->live || array->block == kNone ||
+        u64(out.len) != array->nbytes) {
+      PyErr_SetString(PyExc_ValueError, "not an allocation of this grain, or another size");
+    } else if (direct) {
+      done =
+          copy(grain->engine->pool->base(array->block), static_cast<u8*>(out.buf), array->nbytes);
+    } else {
+      done = read_by_messages(grain, array, static_cast<u8*>(out.buf));
+    }
+    PyBuffer_Release(&out);
+    if (!done) return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+}  // namespace gpures::python
