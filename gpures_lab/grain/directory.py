@@ -135,6 +135,12 @@ class GrainManager:
             spin_ns=options.ring.spin_us * 1_000,
             pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
             stall_ns=int(options.stall_s * 1e9),
+            dma_above_bytes=_given(
+                options.ring.dma_above_bytes, self.driver.default_dma_above_bytes
+            ),
+            wide_above_bytes=_given(
+                options.ring.wide_above_bytes, self.driver.default_wide_above_bytes
+            ),
             device=isinstance(self.driver, CudaDriver),
         )
 
@@ -465,6 +471,10 @@ class GrainManager:
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
         return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+
+
+def _given(wanted: int | None, default: int | None) -> int | None:
+    return default if wanted is None else wanted
 
 
 def _served(owner: weakref.ref[GrainManager]) -> int:
