@@ -24,7 +24,7 @@ from tests.soak.traffic import traffic
 REPORTS = Path(__file__).parents[1] / "soak_reports"
 FUZZER = Path(__file__).parents[2] / "build" / "native-tests" / "plain" / "fuzz_messages"
 
-# What each part wants, and its share of the time.
+# What each part wants, and its share of the time; what one leaves is the next one's.
 GOALS = {
     "traffic": (100_000_000, 0.45),
     "kills": (500, 0.25),
@@ -46,12 +46,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GPURES_CACHE_DIR"] = f"{folder}/cache"
         os.environ["GPURES_STATE_DIR"] = f"{folder}/state"
+        ends_at = began
         for name, (goal, share) in GOALS.items():
             since = time.monotonic()
-            seconds = share * options.minutes * 60
+            ends_at += share * options.minutes * 60
             place = Path(folder) / name
             place.mkdir()
-            found = _part(name, goal, options.seed, since + seconds, place)
+            found = _part(name, goal, options.seed, ends_at, place)
             found |= {"goal": goal, "wall_s": round(time.monotonic() - since, 1)}
             parts[name] = found
     report = {
@@ -118,8 +119,12 @@ def _machine() -> str:
 
 
 def _commit() -> str:
+    """Name the tree as it is now; ``-dirty`` if a file of it was changed."""
     done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.strip() or "unknown"
 

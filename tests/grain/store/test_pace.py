@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpures_lab.grain.store import StateStore, pace
-from gpures_lab.grain.store.pace import BUSY_THREADS, RESTS, Pace
+from gpures_lab.grain.store.pace import BUSY_MESSAGES_PER_S, BUSY_THREADS, RESTS, Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 def rests(monkeypatch: pytest.MonkeyPatch, served: list[int], cores: int) -> list[float]:
-    """Work for two seconds of CPU time a part, and return how long each rest was."""
+    """Work for two seconds a part, and return how long each rest was."""
     slept: list[float] = []
-    clock = itertools.count(0, 2)
-    monkeypatch.setattr(pace.time, "thread_time", lambda: next(clock))
+    for clock in ("thread_time", "perf_counter"):
+        times = itertools.count(0, 2)
+        monkeypatch.setattr(pace.time, clock, lambda times=times: next(times))
     numbers = iter(served)
     paced = Pace(lambda: next(numbers), cores, slept.append)
     mark = paced.mark()
@@ -30,21 +31,25 @@ def rests(monkeypatch: pytest.MonkeyPatch, served: list[int], cores: int) -> lis
     return slept
 
 
+BUSY = 2 * BUSY_MESSAGES_PER_S + 1
+
+
 def test_it_rests_while_messages_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
     """A save that takes a core of two from who pings all the time."""
-    served = [0, 5, 5, 9, 9, 20, 20]  # looked at again after each rest
+    served = [0, BUSY, BUSY, 2 * BUSY, 2 * BUSY, 3 * BUSY, 3 * BUSY]  # and after each rest
     assert rests(monkeypatch, served, cores=2) == [2 * RESTS] * 3
 
 
 def test_it_goes_on_where_nobody_needs_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A save four times as slow as it could be."""
+    """A save many times as slow as it could be."""
     assert rests(monkeypatch, [7] * 9, cores=2) == []
-    assert rests(monkeypatch, [*range(9)], cores=BUSY_THREADS) == []
+    assert rests(monkeypatch, [n * (BUSY - 1) for n in range(9)], cores=2) == []
+    assert rests(monkeypatch, [n * BUSY for n in range(9)], cores=BUSY_THREADS) == []
 
 
 def test_both_threads_of_a_save_rest(tmp_path: Path) -> None:
     """One of them that goes on at full speed."""
-    served = itertools.count()
+    served = itertools.count(step=1 << 40)
     who: set[str] = set()
 
     def sleep(_: float) -> None:
