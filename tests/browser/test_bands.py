@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Page
 
-NONE = None
-
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
@@ -43,12 +41,12 @@ def outline(page: Page, time: list[float], low: list[Any], high: list[Any]) -> l
 
 def test_a_band_ends_upright_and_begins_upright(page: Page) -> None:
     """Would catch: a wedge from the last measured tick to the first one after it."""
-    found = outline(page, [0, 1, 2, 3, 4], [5, NONE, NONE, NONE, 6], [9, NONE, NONE, NONE, 8])
+    found = outline(page, [0, 1, 2, 3, 4], [5, None, None, None, 6], [9, None, None, None, 8])
     assert found == [[0, 0, 0, 4, 4], [5, 5, 5, 6, 6], [9, 5, 5, 6, 8]]
 
 
 def test_a_single_tick_without_messages_opens_the_band_later(page: Page) -> None:
-    found = outline(page, [0, 1, 2, 3], [5, NONE, 6, 7], [9, NONE, 8, 9])
+    found = outline(page, [0, 1, 2, 3], [5, None, 6, 7], [9, None, 8, 9])
     assert found == [[0, 0, 2, 3], [5, 5, 6, 7], [9, 5, 6, 9]]
 
 
