@@ -40,6 +40,12 @@ class RingOptions:
     spin_us
         How long a host thread spins before it sleeps, at least; 0 to 10,000. While sleeps end
         within a quarter of a millisecond it spins longer; 0 never spins.
+    dma_above_bytes
+        Transfers of more bytes are copied by DMA, with the grain's later messages held back;
+        ``None`` leaves it to the driver (the host never does).
+    wide_above_bytes
+        Computes, fills and zeroing that touch more bytes are a plain launch over the whole
+        device, likewise; ``None`` leaves it to the driver (the host never does).
     """
 
     slots: int = 1024
@@ -47,6 +53,8 @@ class RingOptions:
     lease_ms: int = 20
     max_rings: int = 16
     spin_us: int = 20
+    dma_above_bytes: int | None = None
+    wide_above_bytes: int | None = None
 
     def __post_init__(self) -> None:
         _check_integer("RingOptions.slots", self.slots, 4, 65536)
@@ -62,6 +70,9 @@ class RingOptions:
         _check_integer("RingOptions.lease_ms", self.lease_ms, 1, 1000)
         _check_integer("RingOptions.max_rings", self.max_rings, 1, 64)
         _check_integer("RingOptions.spin_us", self.spin_us, 0, 10_000)
+        for name in ("dma_above_bytes", "wide_above_bytes"):
+            if getattr(self, name) is not None:
+                _check_integer(f"RingOptions.{name}", getattr(self, name), 0, 2**63 - 1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

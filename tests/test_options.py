@@ -142,5 +142,7 @@ def test_defaults_are_the_documented_ones() -> None:
             "lease_ms": 20,
             "max_rings": 16,
             "spin_us": 20,
+            "dma_above_bytes": None,
+            "wide_above_bytes": None,
         },
     }

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["CudaDriver", "CudaMemory"]
 
 GIB: Final = 1 << 30
+MIB: Final = 1 << 20
+WORK_STREAMS: Final = 3  # kStreams of _core/host/stream_work.hpp
+DMA_ABOVE_BYTES: Final = MIB
+WIDE_ABOVE_BYTES: Final = 4 * MIB
+"""Where one block of the ring stops being the faster way, as estimated: both are **unmeasured**
+until `make gpu-check` prints the crossovers (tests/gpu/crossover.py)."""
 _PINNED: Final = ("shared", "tables", "staging", "mirror")
 _DEVICE: Final = ("worker", "kernels")
 # Lower is more urgent; CUDA takes the nearest that the device has.
@@ -95,6 +101,16 @@ class CudaDriver:
         return self.probe.total_bytes
 
     @property
+    def default_dma_above_bytes(self) -> int:
+        """See `DMA_ABOVE_BYTES`."""
+        return DMA_ABOVE_BYTES
+
+    @property
+    def default_wide_above_bytes(self) -> int:
+        """See `WIDE_ABOVE_BYTES`."""
+        return WIDE_ABOVE_BYTES
+
+    @property
     def default_pool_limit_bytes(self) -> int:
         """Half of what was free when the device was looked at, at most 8 GiB."""
         return max(64 << 20, min(self.probe.free_bytes // 2, 8 * GIB))
@@ -117,7 +133,7 @@ class CudaDriver:
 
 
 class CudaMemory:
-    """What one engine holds on a device: memory, the launches' stream, the present image.
+    """What one engine holds on a device: memory, streams, the present image.
 
     Freed by `close` alone. At exit nothing is freed, for a call could wait for a kernel that never
     ends; the process's end gives everything back.
@@ -138,6 +154,10 @@ class CudaMemory:
                     self._runtime.streamNonBlocking, _MOST_URGENT
                 )
             )
+            self.work_streams = [
+                int(self._runtime.streamCreateWithFlags(self._runtime.streamNonBlocking))
+                for _ in range(WORK_STREAMS)
+            ]
 
     def _current(self) -> Any:
         return self._driver.cupy.cuda.Device(self._driver.index)
@@ -180,16 +200,26 @@ class CudaMemory:
             _keep(module)
             before, self._module = self._module, module
             if before is not None:
+                # The last launch has said that it is over, which is not yet its end.
+                self._finish_streams()
                 _drop(before)
             return int(function.ptr)
 
     def function(self, name: str) -> int:
         """Address of another entry point of the present image."""
-        return int(self._module.get_function(name).ptr)
+        with self._current():
+            return int(self._module.get_function(name).ptr)
+
+    def _finish_streams(self) -> None:
+        for stream in (self.ring_stream, *self.work_streams):
+            self._runtime.streamSynchronize(stream)
 
     def close(self) -> None:
         """Give everything back; the engine's last launch has ended."""
         with self._current(), self._lock:
+            if not self.ring_stream:
+                return
+            self._finish_streams()
             if self._module is not None:
                 _drop(self._module)
             self._module = None
@@ -197,9 +227,9 @@ class CudaMemory:
                 self._runtime.free(self._device.pop())
             while self._pinned:
                 self._runtime.freeHost(self._pinned.pop())
-            if self.ring_stream:
-                self._runtime.streamDestroy(self.ring_stream)
-            self.ring_stream = 0
+            for stream in (self.ring_stream, *self.work_streams):
+                self._runtime.streamDestroy(stream)
+            self.ring_stream, self.work_streams = 0, []
 
 
 # A module that is collected at exit would be unloaded, which waits for the device.

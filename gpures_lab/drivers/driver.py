@@ -60,6 +60,16 @@ class Driver(Protocol):
         ...
 
     @property
+    def default_dma_above_bytes(self) -> int | None:
+        """Transfers of more bytes go by DMA unless the user says otherwise; None: none does."""
+        ...
+
+    @property
+    def default_wide_above_bytes(self) -> int | None:
+        """Computes of more bytes are plain launches over the whole device; None: none is."""
+        ...
+
+    @property
     def default_pool_limit_bytes(self) -> int:
         """The pool's byte limit when the user gives none."""
         ...

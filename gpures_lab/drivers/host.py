@@ -82,6 +82,16 @@ class HostDriver:
         return ("device", "pinned")
 
     @property
+    def default_dma_above_bytes(self) -> None:
+        """None: a worker's own copy is as fast as another thread's."""
+        return None
+
+    @property
+    def default_wide_above_bytes(self) -> None:
+        """None: a second thread is there for tests, and no faster than the worker."""
+        return None
+
+    @property
     def default_pool_limit_bytes(self) -> int:
         """A quarter of the memory, at most 2 GiB."""
         return min(self.memory_bytes // 4, 2 * GIB)

@@ -7,8 +7,9 @@ then they follow. Hashing and writing happen afterwards, on the saver's thread.
 
 from __future__ import annotations
 
+import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
-    from gpures_lab.grain.store import Manifest, StateStore
+    from gpures_lab.grain.store import StateStore
     from gpures_lab.grain.store.manifest import Json
 
 __all__ = ["Contents", "checkpoint", "contents_of", "copies_of", "hint_of", "keep", "restore"]
 
 LOOK_AGAIN_S = 0.0005
+_numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Contents:
     programs: dict[str, Json]
     version: int
     """The grain's `_version` at that moment."""
+    number: int = field(default_factory=_numbers.__next__)
+    """Later contents of a grain have a higher one."""
 
 
 def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
@@ -65,7 +69,7 @@ def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
             # checkpoint, which ours would replace with less.
             if owner._residency.is_stored(grain) and grain._etag is not None:
                 return grain._etag
-            return keep(grain, contents, replace=replace).etag
+            return keep(grain, contents, replace=replace)
         finally:
             grain._saving -= 1
 
@@ -120,11 +124,16 @@ def copies_of(grain: Grain, handles: list[ResidentArray]) -> dict[int, np.ndarra
     return arrays
 
 
-def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest:
-    """Save contents under the grain's next etag."""
+def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
+    """Save contents under the grain's next etag, unless later ones of it are kept already.
+
+    A checkpoint waits for its turn; a deactivation before it keeps what the grain held by then.
+    """
     saver = grain.manager._saver  # also while the manager closes
     store: StateStore = saver.store()
     with saver.turn:
+        if contents.number < grain._kept_number and grain._etag is not None:
+            return grain._etag
         manifest = store.save(
             grain.key,
             contents.arrays,
@@ -136,13 +145,14 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> Manifest
             dtype=grain.dtype.name,
             pace=saver.pace,
         )
-        grain._etag = manifest.etag
+        grain._etag, grain._manifest = manifest.etag, manifest
         grain._kept = (contents.version, contents.state)
-    return manifest
+        grain._kept_number = contents.number
+    return manifest.etag
 
 
 def hint_of(grain: Grain) -> str:
-    """Say which checkpoint an unrestored grain has, and what brings it back; '' if none.
+    """Say which checkpoint an unrestored grain has, and what brings it back, or what was lost.
 
     Looked up once a grain and never for long: reprs ask for it.
     """
@@ -150,7 +160,7 @@ def hint_of(grain: Grain) -> str:
     if grain._etag is not None or owner is None or owner.closed:
         return ""
     if grain._hint is None:
-        grain._hint = ""
+        grain._hint = _lost_text(owner, grain.key) if grain.key in owner._lost else ""
         found = owner._saver.peek(grain.key)
         if found is not None:
             when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - as clocks here show it
@@ -161,11 +171,22 @@ def hint_of(grain: Grain) -> str:
     return grain._hint
 
 
+def _lost_text(owner: GrainManager, key: str) -> str:
+    return f"its {owner._lost[key]} were never checkpointed and went with an engine that failed"
+
+
 def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
     store: StateStore = owner._saver.store()
-    manifest, loaded = store.begin_load(key)
     known = owner.grains.get(key)
+    if known is not None and known._saving:
+        owner._saver.drain()  # what was asked for before comes first
+    try:
+        manifest, loaded = store.begin_load(key)
+    except StateConflict as error:
+        if key not in owner._lost:
+            raise
+        raise StateConflict(f"{error}; {_lost_text(owner, key)}", key=key) from error
     grain = owner.grain(key, dtype=manifest.dtype) if known is None else known
     live = grain._live()
     if live:
@@ -198,6 +219,6 @@ def restore(owner: GrainManager, key: str) -> Grain:
         raise
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
-    grain._etag = manifest.etag
+    grain._etag, grain._manifest = manifest.etag, manifest
     grain._kept = (grain._version(), grain.state.snapshot())
     return grain

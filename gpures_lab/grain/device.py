@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpures_lab._core import _native
     from gpures_lab.drivers.cuda import CudaDriver
     from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
+    from gpures_lab.kernels.cuda.image import Image
 
 __all__ = ["DeviceEngine"]
 
@@ -35,6 +36,7 @@ class DeviceEngine:
         self._quiesced = quiesced
         self._library = {} if library is None else {"library": library}
         self._kernels: dict[int, DeviceKernel] = {}
+        self.left_out: Mapping[int, str] = {}
         self._memory: CudaMemory | None = None
         self._lock = threading.RLock()
 
@@ -51,15 +53,17 @@ class DeviceEngine:
                 return
             memory = CudaMemory(self._driver)
             try:
-                cubin, entry = self._link(self._kernels)
+                image = self._link(self._kernels)
                 why = self._engine.attach_cuda(
                     memory=memory.allocate(self._engine.memory_bytes()),
                     context=memory.context,
                     ring_stream=memory.ring_stream,
+                    work_streams=memory.work_streams,
+                    multiprocessors=self._driver.probe.multiprocessors,
                     **self._library,
                 )
                 if not why:
-                    self._engine.use_kernel(memory.load(cubin, entry), [])
+                    self._engine.use_kernel(memory.load(image.cubin, image.ring_entry), [])
             except BaseException:
                 memory.close()
                 raise
@@ -78,10 +82,22 @@ class DeviceEngine:
             if kernel_id in self._kernels:
                 return
             kernels = {**self._kernels, kernel_id: kernel}
-            cubin, entry = self._link(kernels)
+            image = self._link(kernels)
+            memory = self._present
             with self._quiesced():
-                function = self._present.load(cubin, entry)
+                function = memory.load(image.cubin, image.ring_entry)
+                wide = [
+                    (
+                        number,
+                        memory.function(name),
+                        number in image.any_blocks,
+                        number in image.kernel_ids,
+                    )
+                    for number, name in image.wide_entries.items()
+                ]
                 refused = self._engine.use_kernel(function, [kernel_id])
+                self._engine.use_wide(wide)
+            self.left_out = image.left_out
             if refused >= 0:
                 raise DeviceLost(
                     f"kernel {kernel.name} was not taken by the device: "
@@ -100,6 +116,7 @@ class DeviceEngine:
         """Free the memory if no launch can touch it any more; else it stays for good."""
         with self._lock:
             if self._memory is not None and ended:
+                self._engine.free_events()
                 self._memory.close()
             self._memory = None
 
@@ -108,21 +125,31 @@ class DeviceEngine:
         assert self._memory is not None, "started by the first message"
         return self._memory
 
-    def _link(self, kernels: dict[int, DeviceKernel]) -> tuple[bytes, str]:
+    def why_wide_only(self, kernel_id: int) -> CompileError:
+        """Return the error of a program or a batch that wants what only a plain launch runs."""
+        name = self._kernels[kernel_id].name
+        return CompileError(
+            f"kernel {name} is too heavy for the ring on {self._driver.arch}: "
+            f"{self.left_out[kernel_id]}; grain.compute() runs it as a plain launch, but no "
+            "program and no batch can hold it: split it, or call compute() in a loop",
+            kernel=name,
+        )
+
+    def _link(self, kernels: dict[int, DeviceKernel]) -> Image:
         from gpures_lab.kernels.cuda.image import link_image  # the compilers, at first use
 
-        image = link_image(kernels, self._driver.arch)
-        for number, reason in image.left_out.items():
-            raise CompileError(
-                f"kernel {kernels[number].name} is too heavy for the ring on {self._driver.arch}: "
-                f"{reason}; split it, or use the host driver (there is no wide path yet)"
-            )
-        return image.cubin, image.ring_entry
+        return link_image(kernels, self._driver.arch)
 
 
 def start_device(manager: Any) -> None:
     """Start the device of a manager, for the native binding."""
     manager._device.start()
+
+
+def wide_only(manager: Any, kernel_id: int) -> CompileError:
+    """Return the error of a step or a row that no ring runs, for the native binding."""
+    error: CompileError = manager._device.why_wide_only(kernel_id)
+    return error
 
 
 def grow_arena(manager: Any, arena: int, nbytes: int) -> None:

@@ -29,7 +29,7 @@ from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
 from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
-from gpures_lab.grain.supervision import relaunch
+from gpures_lab.grain.supervision import Lost, relaunch
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
@@ -118,6 +118,7 @@ class GrainManager:
         self._ends_with_us: list[MetricsServer] = []
         self._closed = self._exiting = False
         self._unseen = 0
+        self._lost: dict[str, Lost] = {}
         self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
@@ -134,6 +135,12 @@ class GrainManager:
             spin_ns=options.ring.spin_us * 1_000,
             pool_limit_bytes=options.pool_limit_bytes or self.driver.default_pool_limit_bytes,
             stall_ns=int(options.stall_s * 1e9),
+            dma_above_bytes=_given(
+                options.ring.dma_above_bytes, self.driver.default_dma_above_bytes
+            ),
+            wide_above_bytes=_given(
+                options.ring.wide_above_bytes, self.driver.default_wide_above_bytes
+            ),
             device=isinstance(self.driver, CudaDriver),
         )
 
@@ -238,7 +245,8 @@ class GrainManager:
         """Bring a grain back from its last checkpoint; every digest is verified.
 
         On a manager whose engine has failed, a new engine is made first; deactivated grains come
-        along, what others held is gone.
+        along, others come back by a `restore` of their own. What was neither deactivated nor ever
+        checkpointed is lost: its key's grain begins empty, and its repr says what it had held.
 
         Returns
         -------
@@ -463,6 +471,10 @@ class GrainManager:
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
         return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+
+
+def _given(wanted: int | None, default: int | None) -> int | None:
+    return default if wanted is None else wanted
 
 
 def _served(owner: weakref.ref[GrainManager]) -> int:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
-    from gpures_lab.grain.store.manifest import Json
+    from gpures_lab.grain.store.manifest import Json, Manifest
     from gpures_lab.metrics import ResidentMemoryMetrics
 
 __all__ = ["Grain", "allocate_named"]
@@ -58,6 +58,8 @@ class Grain(_native.GrainBase):
         "_etag",
         "_hint",
         "_kept",
+        "_kept_number",
+        "_manifest",
         "_named",
         "_program_texts",
         "_programs",
@@ -75,6 +77,8 @@ class Grain(_native.GrainBase):
     _durable: bool  # the option
     _etag: int | None  # of the checkpoint that this grain wrote or came from
     _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _kept_number: int  # of the contents in it
+    _manifest: Manifest | None  # its whole text
     _saving: int  # checkpoints under way
     _hint: str | None  # None: not looked yet
     placement: str
@@ -95,8 +99,8 @@ class Grain(_native.GrainBase):
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._task = None
         self._durable = durable
-        self._etag = self._kept = self._hint = None
-        self._saving = 0
+        self._etag = self._kept = self._manifest = self._hint = None
+        self._kept_number = self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
 
@@ -287,7 +291,7 @@ class Grain(_native.GrainBase):
         self._named.clear()
         self._program_texts.clear()
         self._state.clear()
-        self._etag = self._kept = None
+        self._etag = self._kept = self._manifest = None
 
     def _owner(self) -> Any:  # the manager; the class is only known to type checkers
         owner = self.manager

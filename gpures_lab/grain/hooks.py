@@ -12,7 +12,7 @@ from gpures_lab.grain.arguments import (
     released,
     wrong_size,
 )
-from gpures_lab.grain.device import adopt_kernel, grow_arena, start_device
+from gpures_lab.grain.device import adopt_kernel, grow_arena, start_device, wide_only
 from gpures_lab.grain.grain import allocate_named
 from gpures_lab.grain.program import not_recordable, other_ring, run_result
 from gpures_lab.grain.residency import make_room, wake
@@ -90,6 +90,7 @@ __all__ = [
     "too_small",
     "unknown_kernel",
     "wake",
+    "wide_only",
     "wrong_arguments",
     "wrong_size",
 ]

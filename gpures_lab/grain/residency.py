@@ -16,17 +16,20 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gpures_lab.errors import GpuResError, RingFull, StateConflict
+from gpures_lab.errors import GpuResError, RingFull
 from gpures_lab.grain.checkpoint import contents_of, copies_of, keep
 from gpures_lab.grain.spill import Spill, SpilledArray
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
+    from gpures_lab.grain.store import Manifest
 
 __all__ = ["Asleep", "Residency", "deactivate", "make_room", "wake"]
 
@@ -47,23 +50,25 @@ class Asleep(Protocol):
 
 
 class _Stored:
-    def __init__(self, owner: GrainManager, key: str, etag: int) -> None:
-        self._owner, self._key, self._etag = owner, key, etag
+    """As a checkpoint: this very one, whatever its key has by then."""
+
+    def __init__(self, owner: GrainManager, manifest: Manifest, spill: Spill) -> None:
+        self._owner, self._manifest, self._spill = owner, manifest, spill
+        store = owner._saver.store()
+        self._pinned: dict[str, Path] = {}
+        for digest in {record.digest for record in manifest.arrays}:
+            file = store.blob_file(digest)
+            pinned = None if file is None else spill.pin(file)
+            if pinned is not None:
+                self._pinned[digest] = pinned
 
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
-        try:
-            _, arrays = self._owner._saver.store().load(self._key, self._etag)
-        except StateConflict as error:
-            raise StateConflict(
-                f"grain {self._key!r} was deactivated as checkpoint {self._etag}, which another "
-                f"writer has replaced: {error}",
-                key=self._key,
-                etag=self._etag,
-            ) from error
+        arrays = self._owner._saver.store().load_kept(self._manifest, self._pinned)
         return {int(handle): arrays[handle.name] for handle in handles}
 
     def forget(self) -> None:
-        pass
+        for path in self._pinned.values():
+            self._spill.remove(path)
 
 
 class _Spilled:
@@ -78,7 +83,7 @@ class _Spilled:
 
     def forget(self) -> None:
         for each in self._arrays.values():
-            self._spill.remove(each)
+            self._spill.remove(each.path)
 
 
 class Residency:
@@ -150,8 +155,8 @@ class Residency:
             try:
                 if grain._changed():
                     keep(grain, contents_of(grain))
-                assert grain._etag is not None
-                return _Stored(self._owner, grain.key, grain._etag)
+                assert grain._manifest is not None
+                return _Stored(self._owner, grain._manifest, self._spill)
             except GpuResError:
                 if asked:
                     raise

@@ -2,25 +2,46 @@
 
 A stalled ring has answered everything that was pending; its stuck worker keeps its thread and the
 old memory for good. Deactivated grains lie on disk, so they come along; others come back from their
-last checkpoint. A lost CUDA device takes the process's context with it: there the way back is a new
-process.
+last checkpoint. What was neither is lost, and is said to be: its key's new grain begins empty, for
+zeros under the old names would pass for data. A lost CUDA device takes the process's context with
+it: there the way back is a new process.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpures_lab.errors import DeviceLost, GpuResError
 from gpures_lab.grain.grain import Grain, allocate_named
 from gpures_lab.grain.tracing import recorder_of
+from gpures_lab.metrics.units import bytes_text
 
 if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
 
-__all__ = ["relaunch"]
+__all__ = ["Lost", "relaunch"]
 
 logger = logging.getLogger("gpures_lab")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What a grain held that went with an engine and was never checkpointed."""
+
+    allocations: int
+    nbytes: int
+
+    @classmethod
+    def of(cls, grain: Grain) -> Lost:
+        """Count what it holds."""
+        counts = grain._counts()
+        return cls(counts["allocations"], counts["bytes"])
+
+    def __str__(self) -> str:
+        plural = "s" * (self.allocations != 1)
+        return f"{self.allocations} allocation{plural}, {bytes_text(self.nbytes)}"
 
 
 def relaunch(owner: GrainManager, key: str) -> None:
@@ -41,6 +62,12 @@ def relaunch(owner: GrainManager, key: str) -> None:
     residency = owner._residency
     with residency.lock:
         asleep = residency.take_all()
+        lost = {
+            grain.key: Lost.of(grain)
+            for grain in owner._grains.values()
+            if grain._etag is None and not grain._is_asleep() and grain._live()
+        }
+        owner._lost |= lost
         ended = owner._engine.close(0)
         owner._stores.clear()
         owner._grains.clear()  # the old ones go on saying what happened
@@ -64,15 +91,22 @@ def relaunch(owner: GrainManager, key: str) -> None:
                     grain, handle.shape, handle.dtype, handle.name, False, handle.memory_type
                 )
                 grain.write(fresh, arrays[int(handle)].reshape(handle.shape))
-            grain._state, grain._etag = old._state, old._etag
+            grain._state = old._state
+            grain._etag, grain._manifest = old._etag, old._manifest
             old._forget()
             where.forget()
     logger.warning(
-        "the engine failed (%s) and was replaced; %d deactivated grains came along%s",
+        "the engine failed (%s) and was replaced; %d deactivated grains came along%s%s",
         type(cause).__name__,
         len(asleep),
+        f"; lost, for never checkpointed: {_some(lost)}" if lost else "",
         "" if ended else "; its stuck worker keeps a thread until the process ends",
     )
+
+
+def _some(lost: dict[str, Lost], most: int = 5) -> str:
+    names = [f"{key!r} ({what})" for key, what in lost.items()]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
 
 
 def _cause(owner: GrainManager) -> GpuResError | None:

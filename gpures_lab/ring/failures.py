@@ -92,7 +92,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
             return RingStalled(
                 f"{what} on grain {grain!r} was answered because its ring made no progress for "
                 "`stall_s`: a kernel does not end; restart the Jupyter kernel (or process) to "
-                f"free the worker, or go on from the last checkpoint: lab.restore({grain!r})",
+                f"free the worker, or {_going_on(grain)}",
                 **fields,
             )
         case Status.RING_CLOSED:
@@ -119,6 +119,13 @@ def again(error: BaseException) -> BaseException:
         fresh = copy.copy(error)
     fresh.__cause__ = error.__cause__
     return fresh
+
+
+def _going_on(key: str) -> str:
+    return (
+        f"go on with a new one: lab.restore({key!r}) brings the last checkpoint back; grains that "
+        "were neither checkpointed nor deactivated are lost"
+    )
 
 
 def _way_back(key: str) -> str:
@@ -186,8 +193,7 @@ def refused(key: str, cause: int, current: int) -> GpuResError:
     if cause == Status.RING_STALLED:
         return RingStalled(
             f"the ring of grain {key!r} stalled at request {current}: a kernel does not end; "
-            "restart the Jupyter kernel (or process) to free the worker, or go on from the last "
-            f"checkpoint: lab.restore({key!r})",
+            f"restart the Jupyter kernel (or process) to free the worker, or {_going_on(key)}",
             grain=key,
             request=current,
         )

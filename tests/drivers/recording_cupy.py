@@ -39,9 +39,17 @@ class RecordingCupy:
             malloc=lambda size: self._address("malloc", size),
             hostAlloc=lambda size, flags: self._address("hostAlloc", size, flags),
             streamCreateWithPriority=lambda *given: self._address("stream", *given),
+            streamCreateWithFlags=lambda flags: self._address("stream", flags),
             **{f"cudaDevAttr{name}": number for name, number in numbers.items()},
         )
-        for name in ("free", "freeHost", "memset", "deviceSynchronize", "streamDestroy"):
+        for name in (
+            "free",
+            "freeHost",
+            "memset",
+            "deviceSynchronize",
+            "streamDestroy",
+            "streamSynchronize",
+        ):
             setattr(runtime, name, lambda *given, name=name: self.calls.append((name, *given)))
         driver = SimpleNamespace(
             CU_FUNC_ATTRIBUTE_NUM_REGS=4,

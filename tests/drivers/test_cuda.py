@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gpures_lab.drivers.cuda import CudaDriver, CudaMemory
+from gpures_lab.drivers.cuda import WORK_STREAMS, CudaDriver, CudaMemory
 from gpures_lab.drivers.cuda_hazards import hazards_of_device, hazards_of_process
 from gpures_lab.errors import DriverUnavailable
 from tests.drivers.recording_cupy import NoMemoryHere, RecordingCupy
@@ -68,7 +68,24 @@ def test_close_frees_each_thing_once(memset: list[tuple[int, int, int]]) -> None
     memory.close()
     freed = [call[1] for call in cupy.calls if call[0] in {"free", "freeHost"}]
     assert sorted(freed) == sorted(regions.values())
-    assert sum(call[0] == "streamDestroy" for call in cupy.calls) == 1
+    assert sum(call[0] == "streamDestroy" for call in cupy.calls) == 1 + WORK_STREAMS
+
+
+def test_streams_end_before_what_they_use(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: an image unloaded, or memory freed, under a launch that only said it ends."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    memory.allocate(SIZES)
+    memory.load(b"first", "gpures_ring_kernel")
+    cupy.calls.clear()
+    memory.load(b"second", "gpures_ring_kernel")
+    waited = [call[1] for call in cupy.calls if call[0] == "streamSynchronize"]
+    assert waited == [memory.ring_stream, *memory.work_streams]
+    cupy.calls.clear()
+    memory.close()
+    names = [call[0] for call in cupy.calls]
+    assert "streamSynchronize" not in names[names.index("free") :]
 
 
 def test_a_device_that_is_not_there_is_named() -> None:

@@ -33,6 +33,7 @@ assert isinstance(stuck.exception(30), gl.RingStalled)
 for each in pending:
     error = each.exception(30)
     assert isinstance(error, gl.RingStalled) and "lab.restore(" in str(error), error
+    assert "grains that were neither checkpointed nor deactivated are lost" in str(error), error
 with pytest.raises(gl.RingStalled, match="lab.restore\\\\('kept'\\\\)"):
     kept.ping()
 assert lab.metrics().pending_message_count == 0
@@ -60,11 +61,20 @@ with pytest.raises(gl.RingStalled):
     bad.ping()
 with pytest.raises(gl.RingStalled):
     kept.handles["x"].read()
-assert dict(lab.grain("bad").handles) == {}
+again = lab.grain("bad")
+assert dict(again.handles) == {}
+said = "its 1 allocation, 16 B were never checkpointed and went with an engine that failed"
+assert said in repr(again), repr(again)
+with pytest.raises(gl.StateConflict, match=f"no checkpoint.*{said}"):
+    lab.restore("bad")
+again.allocate(4, name="x").write(9)
+assert again.checkpoint().result(30) == 1
+assert said not in repr(again) and said not in repr(back)
 repr(lab), repr(kept), repr(bad), repr(back)
 lab.close()
 """)
     assert "the engine failed (RingStalled) and was replaced; 1 deactivated grains" in said
+    assert "lost, for never checkpointed: 'bad' (1 allocation, 16 B)" in said
 
 
 def test_nothing_hangs_without_it() -> None:

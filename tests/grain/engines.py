@@ -42,6 +42,7 @@ RINGS = {
     "slots4-linger0": gl.RingOptions(slots=4, linger_us=0),
     "slots4-lease1": gl.RingOptions(slots=4, lease_ms=1),
     "slots4-spin0": gl.RingOptions(slots=4, spin_us=0),
+    "slots4-stream": gl.RingOptions(slots=4, dma_above_bytes=0, wide_above_bytes=0),
     "slots4-hasty": gl.RingOptions(slots=4, linger_us=0, lease_ms=1, spin_us=0),
 }
 

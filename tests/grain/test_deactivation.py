@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab import environment
+from gpures_lab.grain import spill
 from gpures_lab.ring.wire import HostWork
 from tests.grain.engines import LIMIT_S, Latch, add, in_threads, run_python
 
@@ -359,22 +361,111 @@ def test_a_program_wakes_every_grain_it_uses(make_lab: Callable[..., gl.GrainMan
     assert set(y.read().result(LIMIT_S)) == {7}
 
 
+@pytest.mark.parametrize("woken", [False, True], ids=["asleep", "woken"])
 def test_a_checkpoint_behind_a_deactivation_replaces_nothing_newer(
-    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], woken: bool
 ) -> None:
-    """Would catch: a grain asleep as a checkpoint that an older cut of its own has replaced."""
+    """A grain asleep, or awake again, as a checkpoint that an older cut of its own has replaced."""
     lab = make_lab(**urls)
     grain = lab.grain("g", durable=True)
     x = grain.allocate(4, name="x")
     x.write(1.0).result(LIMIT_S)
-    leave = threading.Event()
-    busy = grain._promise(HostWork.CHECKPOINT)
-    lab._saver.give(busy, lambda: leave.wait(LIMIT_S))
+    leave, leave_again = threading.Event(), threading.Event()
+    busy = [grain._promise(HostWork.CHECKPOINT) for _ in range(2)]
+    lab._saver.give(busy[0], lambda: leave.wait(LIMIT_S))
     room, lab._saver.room = lab._saver.room, lambda: None  # type: ignore[method-assign]
-    put_away, kept = grain.deactivate(), grain.checkpoint()
+    put_away = grain.deactivate()
+    lab._saver.give(busy[1], lambda: leave_again.wait(LIMIT_S))
+    kept = grain.checkpoint()
     lab._saver.room = room  # type: ignore[method-assign]
     x.write(2.0).result(LIMIT_S)
     leave.set()
     put_away.result(LIMIT_S)
+    if woken:
+        assert x.read().result(LIMIT_S).tolist() == [2.0] * 4
+    leave_again.set()
     assert kept.result(LIMIT_S) == 1
+    back = make_lab(**urls).restore("g")
+    assert back.handles["x"].read().result(LIMIT_S).tolist() == [2.0] * 4
     assert x.read().result(LIMIT_S).tolist() == [2.0] * 4
+    assert grain.checkpoint().result(LIMIT_S) in {1, 2}
+    back.discard()
+
+
+def test_restore_comes_after_the_checkpoints_asked_for_before(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]
+) -> None:
+    """An older checkpoint that comes back, and is then replaced by one from before."""
+    lab = make_lab(**urls)
+    grain = lab.grain("g")
+    x = grain.allocate(4, name="x")
+    grain.checkpoint().result(LIMIT_S)
+    leave = threading.Event()
+    lab._saver.give(grain._promise(HostWork.CHECKPOINT), lambda: leave.wait(LIMIT_S))
+    x.write(2)
+    kept = grain.checkpoint()
+    x.release()
+    drain = lab._saver.drain
+
+    def drained() -> None:
+        leave.set()
+        drain()
+
+    lab._saver.drain = drained  # type: ignore[method-assign]
+    back = lab.restore("g")
+    leave.set()
+    assert kept.result(LIMIT_S) == 2
+    assert back.handles["x"].read().result(LIMIT_S).tolist() == [2] * 4
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], pruned: bool
+) -> None:
+    """Acknowledged contents that no call of their grain can reach any more."""
+    lab, second = make_lab(**urls), make_lab(**urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1)
+    asleep(grain)
+    theirs = second.grain("g")
+    theirs.allocate(3, name="x").write(9)
+    assert theirs.checkpoint(replace=True).result(LIMIT_S) == 2
+    if pruned:
+        assert second._saver.store().prune().blobs > 0
+    assert set(x.read().result(LIMIT_S)) == {1}
+    x.write(2)
+    for save in (grain.checkpoint, grain.deactivate):
+        with pytest.raises(gl.StateConflict, match=r"etag 2, expected 1.*replace=True"):
+            save().result(LIMIT_S)
+    assert set(x.read().result(LIMIT_S)) == {2}
+    assert grain.checkpoint(replace=True).result(LIMIT_S) == 3
+    theirs.discard()
+    assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {2}
+    assert [path.name for path in (environment.state_dir() / "spill").glob("*/*")] == ["lock"]
+
+
+def test_a_replaced_checkpoint_that_was_pruned_where_files_have_one_name(
+    make_lab: Callable[..., gl.GrainManager],
+    urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A grain that is lost without a word of what is left."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(spill.os, "link", refuse)
+    lab, second = make_lab(**urls), make_lab(**urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1)
+    asleep(grain)
+    theirs = second.grain("g")
+    theirs.allocate(3, name="x").write(9)
+    theirs.checkpoint(replace=True).result(LIMIT_S)
+    second._saver.store().prune()
+    with pytest.raises(gl.StateConflict, match=r"checkpoint 1 of 'g'.*replaced by 2.*discard\(\)"):
+        x.read()
+    grain.discard()
+    assert set(lab.restore("g").handles["x"].read().result(LIMIT_S)) == {9}

@@ -55,14 +55,18 @@ struct Device {
         pinned(bytes.staging), static_cast<u8*>(fake_cuda_device_memory(bytes.worker)),
         pinned(bytes.mirror),  pinned(bytes.kernels)};
     auto driver = std::make_unique<cuda::CudaDriver>(
-        *api, cuda::Device{fake_cuda_context(), fake_cuda_stream(), fake_cuda_ring_kernel()});
+        *api, cuda::Device{fake_cuda_context(),
+                           fake_cuda_stream(),
+                           fake_cuda_ring_kernel(),
+                           {fake_cuda_stream(), fake_cuda_stream(), fake_cuda_stream()},
+                           4});
     cuda = driver.get();
     engine->attach(memory, std::move(driver));
     engine->start();
     grain = engine->make_grain(false);
   }
   ~Device() {
-    engine->close(1'000'000'000);
+    if (engine->close(1'000'000'000)) cuda->free_events();
     engine->release();
   }
 
@@ -246,13 +250,133 @@ void stop_ends_a_running_launch(const char* library) {
   CHECK(device.engine->close(0));
 }
 
+constexpr u64 kItems = 256;
+
+// z[i] = x[i] + 1; an index beyond `sizes[0]` is a fault.
+extern "C" void add_one(void* const* data, const i64* sizes, const i64*, const u64*,
+                        const i64* space, i64 begin, i64 end, i64* fault) {
+  if (space[0] > sizes[0]) {
+    fault[0] = 1;
+    fault[3] = sizes[0];
+    return;
+  }
+  const auto* x = static_cast<const u64*>(data[0]);
+  auto* z = static_cast<u64*>(data[1]);
+  for (i64 i = begin; i < end; ++i) z[i] = x[i] + 1;
+}
+
+// Copies in, a launch and copies out of one grain, among messages that must keep their place; the
+// staging chunk that comes back is the only way to see the device's memory.
+void works_keep_the_order(const char* library) {
+  Device device(library, tiny(100'000, 1'000'000));
+  device.cuda->use_wide(7, fake_cuda_wide_kernel(reinterpret_cast<void*>(&add_one), 2, 2, 0), true);
+  const u64 bytes = kItems * sizeof(u64);
+  auto* const memory = static_cast<u8*>(fake_cuda_device_memory(2 * bytes));
+  const u64 before = fake_cuda_counts().wrong_context;
+  for (u64 turn = 0; turn < 40 / kShare; ++turn) {
+    const auto copy = [&](WorkKind kind, u64 at, u32 chunk, void* destination) {
+      Outgoing message;
+      message.slot.opcode = u16(destination ? Opcode::kRead : Opcode::kWrite);
+      message.chunk = chunk;
+      message.destination = destination;
+      message.destination_bytes = destination ? u32(bytes) : 0;
+      auto work = device.engine->new_work(kind);
+      const u64 here = reinterpret_cast<u64>(device.engine->chunk(chunk));
+      work->to = destination ? here : reinterpret_cast<u64>(memory) + at;
+      work->from = destination ? reinterpret_cast<u64>(memory) + at : here;
+      work->bytes = bytes;
+      while (device.grain->ring.post_work(*device.grain, message, work) == Post::kFull) {
+        CHECK(eventually([&] { return device.grain->ring.might_post(*device.grain); }));
+      }
+      return message.request;
+    };
+    std::vector<Request*> requests;
+    const u32 chunk = device.engine->take_chunk();
+    auto* const words = reinterpret_cast<u64*>(device.engine->chunk(chunk));
+    for (u64 n = 0; n < kItems; ++n) words[n] = turn * kItems + n;
+    requests.push_back(device.post(Opcode::kNoop));
+    requests.push_back(copy(WorkKind::kCopyIn, 0, chunk, nullptr));
+    Outgoing launch;
+    launch.slot.opcode = u16(Opcode::kCompute);
+    auto work = device.engine->new_work(WorkKind::kLaunch);
+    const WideLayout at(2, 2, 0);
+    work->kernel = 7;
+    work->may_fault = true;
+    work->words.assign(at.words, 0);
+    work->words[0] = reinterpret_cast<u64>(memory);
+    work->words[1] = reinterpret_cast<u64>(memory) + bytes;
+    work->words[at.sizes] = work->words[at.sizes + 1] = kItems;
+    const bool too_far = turn % 5 == 4;
+    work->indices = work->words[at.space] = work->words[at.begin + 1] = kItems + too_far;
+    while (device.grain->ring.post_work(*device.grain, launch, work) == Post::kFull) {
+      CHECK(eventually([&] { return device.grain->ring.might_post(*device.grain); }));
+    }
+    std::vector<u64> seen(kItems);
+    Request* const read = copy(WorkKind::kCopyOut, bytes, device.engine->take_chunk(), seen.data());
+    requests.push_back(device.post(Opcode::kBarrier));
+    CHECK(device.engine->wait(*launch.request, kLimit));
+    CHECK_EQUAL(launch.request->fault[3], i64(too_far ? kItems : 0));
+    const Status launched = device.outcome(launch.request);
+    CHECK_EQUAL(int(launched), int(too_far ? Status::kOutOfBounds : Status::kOk));
+    CHECK_EQUAL(int(device.outcome(read)), int(Status::kOk));
+    if (!too_far) {
+      for (u64 n = 0; n < kItems; ++n) CHECK_EQUAL(seen[n], turn * kItems + n + 1);
+    }
+    for (Request* request : requests) CHECK_EQUAL(int(device.outcome(request)), int(Status::kOk));
+    if (turn % 8 == 0) {
+      device.engine->begin_quiesced();
+      CHECK(device.engine->park(kLimit));
+      device.engine->end_quiesced();
+    }
+  }
+  CHECK_EQUAL(fake_cuda_counts().wrong_context, before);
+  CHECK_EQUAL(device.engine->snapshot().pending, 0u);
+}
+
+// A stream that is busy with somebody else's work: the window waits, and nothing new starts in it.
+void quiesced_waits_for_works(const char* library) {
+  Device device(library, tiny(100'000, 20'000'000));
+  CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kOk));
+  auto* const memory = static_cast<u8*>(fake_cuda_device_memory(4096));
+  const auto fill = [&] {
+    Outgoing message;
+    message.slot.opcode = u16(Opcode::kWrite);
+    auto work = device.engine->new_work(WorkKind::kFill);
+    work->to = reinterpret_cast<u64>(memory);
+    work->bytes = 4096;
+    CHECK(device.grain->ring.post_work(*device.grain, message, work) == Post::kHeld);
+    return message.request;
+  };
+  CHECK(device.engine->park(kLimit));
+  fake_cuda_hold_launches(1);
+  Request* const under_way = fill();
+  device.engine->begin_quiesced();
+  CHECK(!device.engine->park(5'000'000));
+  fake_cuda_hold_launches(0);
+  CHECK(device.engine->park(kLimit));
+  CHECK_EQUAL(int(device.outcome(under_way)), int(Status::kOk));
+  Request* const late = fill();
+  CHECK(!device.engine->wait(*late, 5'000'000));
+  device.engine->end_quiesced();
+  CHECK_EQUAL(int(device.outcome(late)), int(Status::kOk));
+}
+
 // Last: an error sticks to the context for good.
 void a_fault_answers_everything(const char* library) {
   Device device(library, tiny(1'000'000'000, 1'000'000'000));
   CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kOk));
   fake_cuda_hold_launches(1);
   CHECK(device.engine->park(kLimit));
-  Request* pending[] = {device.post(Opcode::kNoop), device.post(Opcode::kBarrier)};
+  // On a stream, behind it, and in a slot of the ring.
+  Outgoing flying;
+  flying.slot.opcode = u16(Opcode::kWrite);
+  auto work = device.engine->new_work(WorkKind::kFill);
+  work->to = reinterpret_cast<u64>(fake_cuda_device_memory(4096));
+  work->bytes = 4096;
+  CHECK(device.grain->ring.post_work(*device.grain, flying, work) == Post::kHeld);
+  Grain* const other = device.engine->make_grain(false);
+  Request* pending[] = {flying.request, device.post(Opcode::kNoop),
+                        device.post(Opcode::kNoop, other)};
   fake_cuda_fault(700);
   for (Request* request : pending) {
     CHECK_EQUAL(int(device.outcome(request)), int(Status::kDeviceLost));
@@ -289,6 +413,8 @@ int main() {
   a_poster_keeps_its_context(library);
   closing_makes_no_call(library);
   stop_ends_a_running_launch(library);
+  works_keep_the_order(library);
+  quiesced_waits_for_works(library);
   a_fault_answers_everything(library);
   return check::result();
 }

@@ -40,12 +40,15 @@ std::unique_ptr<Api> read(const char* library, std::string& why) {
   };
   find("cuLaunchKernel", api->launch_kernel);
   find("cuStreamQuery", api->stream_query);
-  find("cuStreamWaitEvent", api->stream_wait_event);
   find("cuEventCreate", api->event_create);
+  find("cuEventDestroy", api->event_destroy);
   find("cuEventRecord", api->event_record);
   find("cuEventQuery", api->event_query);
+  find("cuEventElapsedTime", api->event_elapsed);
   find("cuMemcpyAsync", api->memcpy_async);
-  find("cuMemsetD8Async", api->memset_async);
+  find("cuMemsetD8Async", api->memset8_async);
+  find("cuMemsetD16Async", api->memset16_async);
+  find("cuMemsetD32Async", api->memset32_async);
   find("cuCtxGetCurrent", api->context_get);
   find("cuCtxSetCurrent", api->context_set);
   find("cuThreadExchangeStreamCaptureMode", api->exchange_capture_mode);

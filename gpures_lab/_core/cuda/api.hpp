@@ -22,12 +22,15 @@ struct Api {
                           unsigned block_x, unsigned block_y, unsigned block_z,
                           unsigned shared_bytes, Stream, void** parameters, void** extra);
   Result (*stream_query)(Stream);
-  Result (*stream_wait_event)(Stream, Event, unsigned flags);
   Result (*event_create)(Event*, unsigned flags);
+  Result (*event_destroy)(Event);
   Result (*event_record)(Event, Stream);
   Result (*event_query)(Event);
+  Result (*event_elapsed)(float* ms, Event since, Event until);
   Result (*memcpy_async)(u64 to, u64 from, size_t bytes, Stream);
-  Result (*memset_async)(u64 to, unsigned char value, size_t bytes, Stream);
+  Result (*memset8_async)(u64 to, unsigned char value, size_t count, Stream);
+  Result (*memset16_async)(u64 to, unsigned short value, size_t count, Stream);
+  Result (*memset32_async)(u64 to, unsigned value, size_t count, Stream);
   Result (*context_get)(Context*);
   Result (*context_set)(Context);
   Result (*exchange_capture_mode)(int* mode);

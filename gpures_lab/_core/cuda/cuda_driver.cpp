@@ -1,5 +1,6 @@
 #include "cuda/cuda_driver.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <thread>
@@ -7,6 +8,7 @@
 
 #include "cuda/context_guard.hpp"
 #include "host/clock.hpp"
+#include "shared/device/block.hpp"
 #include "shared/leave.hpp"
 
 namespace gpures::cuda {
@@ -25,6 +27,8 @@ void CudaDriver::use_memory(const EngineMemory& memory, const EngineView& view,
   memory_ = memory;
   kernel_capacity_ = view.kernel_capacity;
   control_ = view.control;
+  work_faults_ = view.work_faults;
+  seen_faults_ = view.seen_faults;
   rings_ = rings;
 }
 
@@ -67,6 +71,101 @@ bool CudaDriver::is_lost() {
   if (error_.load() != kSuccess) return true;
   ContextGuard guard(api_, device_.context);
   return note(api_.stream_query(device_.ring_stream));
+}
+
+void CudaDriver::use_wide(u32 id, Function entry, bool any_blocks) {
+  if (id >= wide_.size()) wide_.resize(id + 1);
+  wide_[id] = {entry, any_blocks};
+}
+
+bool CudaDriver::start_work(u32 slot, const StreamWork& work) {
+  if (error_.load() != kSuccess) return false;
+  ContextGuard guard(api_, device_.context);
+  Slot& at = slots_[slot];
+  // Timed: an answer's service time is the device's own.
+  if (!at.begun &&
+      (note(api_.event_create(&at.begun, 0)) || note(api_.event_create(&at.ended, 0)))) {
+    return false;
+  }
+  const Stream stream = device_.work_streams[slot / kSlotsEach];
+  at.may_fault = work.kind == WorkKind::kLaunch && work.may_fault;
+  if (note(api_.event_record(at.begun, stream))) return false;
+  bool started = false;
+  switch (work.kind) {
+    case WorkKind::kLaunch:
+      started = launch_wide(slot, work);
+      break;
+    case WorkKind::kCopyIn:
+    case WorkKind::kCopyOut:  // unified addressing: which side is which follows from the addresses
+      started = !note(api_.memcpy_async(work.to, work.from, work.bytes, stream));
+      break;
+    case WorkKind::kFill:
+      started = fill(work);
+      break;
+  }
+  return started && !note(api_.event_record(at.ended, stream));
+}
+
+// The fault words are device memory: threads race for them with an atomic, which across the bus is
+// one only where the hardware says so. [R1]
+bool CudaDriver::launch_wide(u32 slot, const StreamWork& work) {
+  const Wide wide = work.kernel < wide_.size() ? wide_[work.kernel] : Wide{};
+  if (!wide.entry) return false;
+  const Stream stream = device_.work_streams[slot / kSlotsEach];
+  const u64 fault = reinterpret_cast<u64>(work_faults_ + slot);
+  const u64 seen = reinterpret_cast<u64>(seen_faults_ + slot);
+  if (work.may_fault && note(api_.memset8_async(fault, 0, sizeof(WorkFault), stream))) {
+    return false;
+  }
+  std::vector<u64> words = work.words;
+  words.back() = fault;
+  void* parameters[] = {words.data()};
+  const u64 needed = (work.indices + kWideThreads - 1) / kWideThreads;
+  const u64 most = wide.any_blocks ? kWideBlocksEach * device_.multiprocessors : 1;
+  const auto blocks = unsigned(std::clamp<u64>(needed, 1, std::max<u64>(most, 1)));
+  if (note(api_.launch_kernel(wide.entry, blocks, 1, 1, kWideThreads, 1, 1,
+                              wide.any_blocks ? 0 : kScratchBytes, stream, parameters, nullptr))) {
+    return false;
+  }
+  return !work.may_fault || !note(api_.memcpy_async(seen, fault, sizeof(WorkFault), stream));
+}
+
+bool CudaDriver::fill(const StreamWork& work) {
+  const u64 count = work.bytes / work.element;
+  const Stream stream = device_.work_streams[stream_of(WorkKind::kFill)];
+  switch (work.element) {
+    case 1:
+      return !note(api_.memset8_async(work.to, u8(work.value), count, stream));
+    case 2:
+      return !note(api_.memset16_async(work.to, u16(work.value), count, stream));
+    default:
+      return !note(api_.memset32_async(work.to, work.value, count, stream));
+  }
+}
+
+bool CudaDriver::is_done(u32 slot, WorkResult& result) {
+  if (error_.load() != kSuccess) return false;  // the keeper answers everything
+  ContextGuard guard(api_, device_.context);
+  const Slot& at = slots_[slot];
+  const Result ended = api_.event_query(at.ended);
+  if (ended == kNotReady || note(ended)) return false;
+  float ms = 0;
+  if (note(api_.event_elapsed(&ms, at.begun, at.ended))) return false;
+  result.service_ns = u64(double(ms) * 1e6);
+  if (at.may_fault && seen_faults_[slot].words[0] != 0) {
+    result.status = Status::kOutOfBounds;
+    std::memcpy(result.fault, seen_faults_[slot].words, sizeof(WorkFault));
+  }
+  return true;
+}
+
+void CudaDriver::free_events() {
+  ContextGuard guard(api_, device_.context);
+  for (Slot& slot : slots_) {
+    for (Event* event : {&slot.begun, &slot.ended}) {
+      if (*event) api_.event_destroy(std::exchange(*event, nullptr));
+    }
+  }
 }
 
 // No CUDA call: at exit the driver may be gone already. After a fault the epoch never comes, and

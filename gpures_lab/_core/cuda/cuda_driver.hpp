@@ -1,10 +1,11 @@
-// The CUDA driver: launches of the ring kernel on one stream of the highest priority, and the
-// queries that find a fault. Streams, memory and modules are made by drivers/cuda.py and outlive
-// this.
+// The CUDA driver: launches of the ring kernel on one stream of the highest priority, works on
+// others, and the queries that find a fault. Streams, memory and modules are made by
+// drivers/cuda.py and outlive this.
 #pragma once
 
 #include <atomic>
 #include <string>
+#include <vector>
 
 #include "cuda/api.hpp"
 #include "host/driver.hpp"
@@ -13,11 +14,17 @@ namespace gpures::cuda {
 
 struct Device {
   Context context;
-  Stream ring_stream;    // non-blocking, highest priority: ring launches and nothing else
-  Function ring_kernel;  // may come later: no launch before use_kernel()
+  Stream ring_stream;             // non-blocking, highest priority: ring launches and nothing else
+  Function ring_kernel;           // may come later: no launch before use_kernel()
+  Stream work_streams[kStreams];  // non-blocking: plain launches and copies
+  u32 multiprocessors;
 };
 
 inline constexpr unsigned kRingThreads = 256;  // shared/ring_kernel.cu: __launch_bounds__
+// Of a plain launch, whose threads stride through the indices; how many blocks a multiprocessor is
+// best given is unmeasured.
+inline constexpr unsigned kWideThreads = 256;  // shared/device/kernel.hpp: __launch_bounds__
+inline constexpr u64 kWideBlocksEach = 16;
 
 class CudaDriver final : public Driver {
  public:
@@ -30,15 +37,31 @@ class CudaDriver final : public Driver {
   void wake(u32) override {}                          // a poller polls
   void end_lease(const EngineView&, u64) override {}  // its own clock tells it
   bool is_lost() override;
+  bool start_work(u32 slot, const StreamWork& work) override;
+  bool is_done(u32 slot, WorkResult& result) override;
   bool shutdown(u64 limit_ns) override;
 
   // In a quiesced window: the next launch runs this image.
   void use_kernel(Function ring_kernel) { device_.ring_kernel = ring_kernel; }
+  // The same: plain launches of this kernel from now on.
+  void use_wide(u32 id, Function entry, bool any_blocks);
+  // After a shutdown() that returned true, and never at exit.
+  void free_events();
   // The first error that any call gave, "" when there was none.
   std::string error() const;
 
  private:
+  struct Wide {
+    Function entry = nullptr;
+    bool any_blocks = false;
+  };
+  struct Slot {
+    Event begun = nullptr, ended = nullptr;
+    bool may_fault = false;
+  };
   bool note(Result result);  // true: the device is lost
+  bool launch_wide(u32 slot, const StreamWork& work);
+  bool fill(const StreamWork& work);
 
   const Api& api_;
   Device device_;
@@ -47,6 +70,10 @@ class CudaDriver final : public Driver {
   const RingView* rings_ = nullptr;  // pinned: the kernel's second parameter
   EngineControl* control_ = nullptr;
   u64 launched_ = 0;
+  WorkFault* work_faults_ = nullptr;
+  WorkFault* seen_faults_ = nullptr;
+  std::vector<Wide> wide_;  // changed in quiesced windows, in which no work starts
+  Slot slots_[kWorkSlots];
   std::atomic<Result> error_{kSuccess};
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "host/memory_plan.hpp"
+#include "host/stream_work.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
@@ -29,6 +30,11 @@ class Driver {
   // After a fault no word changes, only a query tells. The keeper asks, at least every 1 ms while
   // a launch is out; the query also makes a queued launch start. True: the device is lost.
   virtual bool is_lost() = 0;
+  // Plain work beside the ring. Those of one stream run in the order in which they were started;
+  // `slot` is free, and says which stream. False: the device is lost. The engine serializes these.
+  virtual bool start_work(u32 /*slot*/, const StreamWork&) { return false; }
+  // The oldest work under way of its stream, which has `slot`, is done.
+  virtual bool is_done(u32 /*slot*/, WorkResult&) { return false; }
   // After `stop`. False: a worker did not end within the limit; its memory must stay.
   virtual bool shutdown(u64 limit_ns) = 0;
 };

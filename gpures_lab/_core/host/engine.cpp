@@ -4,6 +4,7 @@
 
 #include "host/host_driver.hpp"
 #include "host/kernel_registry.hpp"
+#include "host/unlocked.hpp"
 #include "shared/wake.hpp"
 
 namespace gpures {
@@ -154,6 +155,7 @@ void Engine::launch_locked() {
 }
 
 void Engine::kick(u32 ring, WakeState) {
+  const Unlocked unlocked(options_.device);
   std::lock_guard lock(launch_mutex_);
   if (terminated_ || failed_ || !started_) return;
   if (exited_locked()) {
@@ -175,7 +177,7 @@ void Engine::on_left(u32 ring, bool waits, bool last) {
   if (waits) kick(ring, kOut);
   if (!last) return;
   std::lock_guard lock(launch_mutex_);
-  if (wanted_ && work_left() && quiesced_ == 0 && !terminated_ && !failed_ && exited_locked()) {
+  if (wanted_ && slots_left() && quiesced_ == 0 && !terminated_ && !failed_ && exited_locked()) {
     launch_locked();
   }
 }
@@ -189,7 +191,7 @@ void Engine::rouse_all() {
 bool Engine::park(u64 limit_ns) {
   {
     std::lock_guard lock(launch_mutex_);
-    if (!started_ || exited_locked()) return true;
+    if (!started_ || (exited_locked() && flying_count_ == 0)) return true;
     if (HostWords::load_relaxed_sys(view_.control->park_epoch.value) < launched_) ++parks_;
     HostWords::store_release_sys(view_.control->park_epoch.value, launched_);
     rouse_all();
@@ -202,7 +204,7 @@ bool Engine::wait_exited(u64 limit_ns) {
   for (;;) {
     {
       std::lock_guard lock(launch_mutex_);
-      if (!started_ || exited_locked()) return true;
+      if (!started_ || (exited_locked() && (quiesced_ == 0 || flying_count_ == 0))) return true;
       // A worker may have announced sleep after the last rouse.
       rouse_all();
     }
@@ -212,15 +214,27 @@ bool Engine::wait_exited(u64 limit_ns) {
 }
 
 void Engine::begin_quiesced() {
-  std::lock_guard lock(launch_mutex_);
-  ++quiesced_;
+  {
+    std::lock_guard lock(launch_mutex_);
+    ++quiesced_;
+  }
+  std::lock_guard works(works_mutex_);
+  ++works_held_;
 }
 
 void Engine::end_quiesced() {
-  std::lock_guard lock(launch_mutex_);
-  if (--quiesced_ == 0 && started_ && !terminated_ && !failed_ && work_left() && exited_locked()) {
-    launch_locked();
+  {
+    std::lock_guard works(works_mutex_);
+    --works_held_;
   }
+  {
+    std::lock_guard lock(launch_mutex_);
+    if (--quiesced_ == 0 && started_ && !terminated_ && !failed_ && slots_left() &&
+        exited_locked()) {
+      launch_locked();
+    }
+  }
+  drive_works();
 }
 
 // The keeper: pending implies something will move [R13] -----------------------------------------
@@ -230,10 +244,17 @@ bool Engine::work_left() const {
                      [](const auto& ring) { return ring->pending() != 0; });
 }
 
+// What a launch can move: held-back messages wait for something else.
+bool Engine::slots_left() const {
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->placed() != 0; });
+}
+
 void Engine::keep() {
   constexpr auto kTick = std::chrono::milliseconds(1);
   constexpr u64 kAwakeFor = 50'000'000;  // bursts do not pay a wake-up each
   u64 busy_until = steady_ns() + kAwakeFor;
+  const PunctualSleep nap;
   std::unique_lock lock(launch_mutex_);
   while (!stop_keeper_) {
     const bool work = work_left();
@@ -244,6 +265,12 @@ void Engine::keep() {
       keeper_wake_.wait(lock, [&] { return stop_keeper_ || work_left() || !exited_locked(); });
       keeper_asleep_ = false;
       stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
+    } else if (works_ != 0) {
+      // A work's end changes no word: it is asked for, ever less often while nothing moves.
+      const u64 quiet = now - std::min(now, works_moved_ns_.load(std::memory_order_relaxed));
+      lock.unlock();
+      nap.sleep(std::clamp<u64>(quiet / 16, 2'000, 1'000'000));
+      lock.lock();
     } else {
       keeper_wake_.wait_for(lock, kTick);
     }
@@ -252,18 +279,19 @@ void Engine::keep() {
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);
     }
-    const bool is_out = !failed_ && !exited_locked();
+    const bool is_out = !failed_ && (!exited_locked() || flying_count_ != 0);
     bool lost = device_lost_;
     lock.unlock();
     lost = lost || (is_out && driver_->is_lost());  // no poster waits for this call
     for (auto& ring : rings_) {
       if (ring->pending() != 0) ring->poll();
     }
+    drive_works();
     if (lost && !failed_) fail(Status::kDeviceLost);
     check_stall(steady_ns());
     lock.lock();
     // After the poll: what was answered needs no launch.
-    if (work_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
+    if (slots_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
       launch_locked();
     }
   }
@@ -298,6 +326,7 @@ void Engine::check_stall(u64 now) {
 void Engine::fail(Status cause) {
   failed_ = true;
   for (auto& ring : rings_) ring->close(cause);
+  abandon_works(cause);
 }
 
 // Waiting and closing --------------------------------------------------------------------------
@@ -335,10 +364,16 @@ void Engine::refuse() {
 bool Engine::wait_drained(u64 limit_ns) {
   const u64 since = steady_ns();
   for (;;) {
-    u64 left = 0;
-    for (auto& ring : rings_) {
-      ring->poll();
-      left += ring->in_slots();
+    const auto in_slots = [&] {
+      u64 left = 0;
+      for (auto& ring : rings_) left += ring->in_slots();
+      return left;
+    };
+    for (auto& ring : rings_) ring->poll();
+    u64 left = in_slots();
+    if (left == 0) {  // what waited for them starts now, or waits for a borrower
+      drive_works();
+      left = in_slots() + flying_count_;
     }
     if (left == 0 || failed_) return true;
     {
@@ -359,6 +394,7 @@ bool Engine::close(u64 drain_ns) {
   wait_drained(drain_ns);
   if (view_.control) HostWords::store_release_sys(view_.control->stop.value, 1);
   bool ended = wait_exited(failed_ ? 0 : 100'000'000);
+  ended = works_ended(failed_ ? 0 : 100'000'000) && ended;
   {
     std::lock_guard lock(launch_mutex_);
     terminated_ = true;
@@ -367,6 +403,7 @@ bool Engine::close(u64 drain_ns) {
   keeper_wake_.notify_all();
   if (keeper_.joinable()) keeper_.join();
   for (auto& ring : rings_) ring->close(Status::kRingClosed);
+  abandon_works(Status::kRingClosed);
   if (driver_) ended = driver_->shutdown(ended ? 2'000'000'000 : 0) && ended;
   if (!ended) {  // a worker never came back: what it may touch stays mapped for ever
     retain();

@@ -1,12 +1,14 @@
 // The engine: rings, launches, the keeper, the pool, shutdown. Above the driver, so the host driver
 // tests all of it.
 //
-// Locks, outermost first: launch_mutex_ → a ring's lock → the pool's. No holder takes the GIL.
+// Locks, outermost first: works_mutex_ → launch_mutex_ → a ring's lock → the pool's. No holder
+// takes the GIL.
 #pragma once
 
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -20,6 +22,7 @@
 #include "host/pool.hpp"
 #include "host/ring_host.hpp"
 #include "shared/leave.hpp"
+#include "shared/wake.hpp"
 
 namespace gpures {
 
@@ -31,6 +34,9 @@ struct EngineOptions {
   u64 spin_ns = 20'000;
   u64 pool_limit_bytes = u64{1} << 30;
   u64 stall_ns = 5'000'000'000;
+  // Transfers and computes of more bytes go on streams beside the ring, as DMA and as plain
+  // launches over the whole device.
+  u64 dma_above_bytes = kNeverBytes, wide_above_bytes = kNeverBytes;
   // Workers on a device: memory and driver come by attach(), before the first message.
   bool device = false;
 };
@@ -74,10 +80,22 @@ class Engine {
   bool wants_memory() const { return wants_memory_.load(std::memory_order_relaxed); }
   void attach(const EngineMemory& memory, std::unique_ptr<Driver> driver);
   // Kernels in a device's present image; the callers serialize.
-  bool has_kernel(u32 id) const { return id < kernels_.size() && kernels_[id]; }
+  bool has_kernel(u32 id) const { return id < kernels_.size() && kernels_[id] != kUnknown; }
   void note_kernel(u32 id) {
     if (id >= kernels_.size()) kernels_.resize(id + 1);
-    kernels_[id] = true;
+    if (kernels_[id] == kUnknown) kernels_[id] = kOneBlock;
+  }
+  // Of a device's kernel: where it may run.
+  enum KernelPath : u8 { kUnknown, kOneBlock, kAnyBlocks, kWideOnly };
+  void note_path(u32 id, KernelPath path) {
+    note_kernel(id);
+    kernels_[id] = path;
+  }
+  bool is_wide_only(u32 id) const { return id < kernels_.size() && kernels_[id] == kWideOnly; }
+  // Does a call that touches so many bytes go as a plain launch?
+  bool goes_wide(u32 id, u64 bytes) const {
+    if (bytes <= options_.wide_above_bytes) return is_wide_only(id);
+    return !options_.device || is_wide_only(id) || kernels_[id] == kAnyBlocks;
   }
   Driver* driver() const { return driver_.get(); }
   bool on_device() const { return options_.device; }
@@ -98,6 +116,12 @@ class Engine {
   void kick(u32 ring, WakeState found);
   // Waits without the GIL: spins, then naps. False: not answered within the limit.
   bool wait(const Request& request, u64 limit_ns);
+  // Works of the streams (engine_works.cpp).
+  std::unique_ptr<StreamWork> new_work(WorkKind kind) {
+    return std::make_unique<StreamWork>(kind, works_, ticks());
+  }
+  void work_posted();
+  void drive_works();  // takes those that have ended, starts those that may; enters the driver
   // Until `ready()` (a cheap test under no lock), with completions taken meanwhile.
   template <class Ready>
   bool wait_until(RingHost& ring, u64 limit_ns, Ready&& ready);
@@ -167,6 +191,10 @@ class Engine {
   bool wait_exited(u64 limit_ns);
   void keep();
   bool work_left() const;
+  bool slots_left() const;
+  bool start_one(RingHost& ring, u32 stream);
+  void abandon_works(Status cause);
+  bool works_ended(u64 limit_ns);
   void check_stall(u64 now);
   void fail(Status cause);
   void note_unseen(const Request& request);
@@ -199,11 +227,19 @@ class Engine {
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
-  std::vector<bool> kernels_;
+  std::vector<KernelPath> kernels_;
   std::atomic<bool> wants_memory_;
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
   std::atomic<bool> running_{false};
   std::atomic<bool> draining_{false}, terminated_{false}, failed_{false};
+
+  std::mutex works_mutex_;
+  std::atomic<u64> works_{0}, flying_count_{0};
+  std::deque<Flying> flying_[kStreams];  // in the order in which they were started
+  u64 started_works_[kStreams] = {};
+  std::vector<std::unique_ptr<StreamWork>> left_behind_;
+  u32 works_held_ = 0;  // quiesced windows: nothing is started
+  std::atomic<u64> works_moved_ns_{0};
 
   std::mutex grains_mutex_;
   std::vector<std::unique_ptr<Grain>> grains_;
@@ -234,6 +270,12 @@ class Engine {
 
   u64 stall_signature_ = 0, stall_since_ = 0;
 };
+
+// A device's worker announces nothing: it polls, or its launch has exited.
+inline WakeState RingHost::committed() {
+  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
+  return after_commit<HostWords>(*view.control);
+}
 
 template <class Ready>
 bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {

@@ -32,14 +32,16 @@ class Grain {
   u64 allocations = 0, bytes = 0;
 
   // The rest is guarded by the ring's lock.
-  u32 hold = 0;                           // > 0: messages are held back
-  u64 holder = 0;                         // the thread that holds
-  u32 inflight = 0;                       // in slots, not answered
-  bool sending = false;                   // a large transfer is being posted in parts
-  std::unique_ptr<std::deque<Held>> held; // made when first needed
+  u32 hold = 0;                            // > 0: messages are held back
+  u64 holder = 0;                          // the thread that holds
+  u32 inflight = 0;                        // in slots, not answered
+  u32 flying = 0;                          // on a stream, not ended: later messages are held back
+  u32 stream = 0;                          // which, while some are
+  bool sending = false;                    // a large transfer is being posted in parts
+  std::unique_ptr<std::deque<Held>> held;  // made when first needed
   GrainCounts counts;
-  LatencyCounts service;                  // of `counts.messages`
-  u64 used;                               // ticks of the newest answer
+  LatencyCounts service;                   // of `counts.messages`
+  u64 used;                                // ticks of the newest answer
 };
 
 }  // namespace gpures

@@ -181,6 +181,13 @@ void HostDriver::work(std::shared_ptr<Shared> shared, u32 index) {
   shared->ended.notify_all();
 }
 
+bool HostDriver::start_work(u32 slot, const StreamWork& work) {
+  auto& stream = streams_[slot / kSlotsEach];
+  if (!stream) stream = std::make_unique<HostStream>();
+  stream->start(slot, work);
+  return true;
+}
+
 bool HostDriver::shutdown(u64 limit_ns) {
   Shared& shared = *shared_;
   bool ended;
@@ -199,6 +206,7 @@ bool HostDriver::shutdown(u64 limit_ns) {
       worker->thread.detach();
     }
   }
+  for (auto& stream : streams_) ended = (!stream || stream->shutdown(limit_ns)) && ended;
   return ended;
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "host/driver.hpp"
+#include "host/host_stream.hpp"
 #include "host/spin.hpp"
 #include "shared/serve.hpp"
 
@@ -27,6 +28,8 @@ class HostDriver final : public Driver {
   bool shares_core(u32 ring) override;
   void end_lease(const EngineView& view, u64 epoch) override;
   bool is_lost() override { return false; }
+  bool start_work(u32 slot, const StreamWork& work) override;
+  bool is_done(u32 slot, WorkResult& result) override { return streams_[slot / kSlotsEach]->is_done(slot, result); }
   bool shutdown(u64 limit_ns) override;
 
  private:
@@ -62,6 +65,7 @@ class HostDriver final : public Driver {
   static bool next_launch(Shared& shared, u64 seen, Launch& launch);
 
   std::shared_ptr<Shared> shared_;
+  std::unique_ptr<HostStream> streams_[kStreams];  // each made by its first work
 };
 
 }  // namespace gpures

@@ -1,5 +1,7 @@
 #include "host/memory_plan.hpp"
 
+#include "host/stream_work.hpp"
+
 namespace gpures {
 
 namespace {
@@ -32,6 +34,8 @@ MemoryBytes carve(const EngineMemory& memory, u64 slots, u32 rings, const Capaci
   view.states = worker.take<RingState>(rings);
   view.handles = worker.take<HandleEntry>(capacities.handles);
   view.holders = worker.take<u64>(capacities.blocks);
+  view.work_faults = worker.take<WorkFault>(kWorkSlots);
+  view.seen_faults = shared.take<WorkFault>(kWorkSlots);
   view.blocks = tables.take<BlockEntry>(capacities.blocks);
   view.staging = memory.staging;
   view.handle_capacity = capacities.handles;

@@ -21,7 +21,7 @@ struct EngineMemory {
   u8* shared;   // rings and control words: both sides
   u8* tables;   // host-written, the workers only read
   u8* staging;  // chunks of large transfers
-  u8* worker;   // the workers' own: no host code may touch it
+  u8* worker;   // the workers' own and the faults of plain launches: no host code may touch it
   u8* mirror;   // a device's kernel table as the host writes it; both null on the host
   u8* kernels;  // and as its workers read it
 };

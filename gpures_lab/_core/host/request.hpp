@@ -10,6 +10,7 @@ namespace gpures {
 class Grain;
 
 inline constexpr u64 kNoPosition = ~u64{0};
+inline constexpr u64 kOnStream = ~u64{0} - 1;  // in no slot, but no longer held back
 inline constexpr u64 kUnmeasured = ~u64{0};  // a time that no clock gave
 
 struct Request {

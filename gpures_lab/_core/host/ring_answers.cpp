@@ -34,6 +34,7 @@ bool RingHost::harvest() {
   }
   if (taken_ == first) return false;
   answered_.store(taken_, std::memory_order_release);
+  note_placed();
   add_pending(-i64(taken_ - first));
   return true;
 }
@@ -67,18 +68,8 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
                         ? kUnmeasured
                         : scale.to_ns(std::max(taken, waiting.posted) - waiting.posted);
   const u64 round_trip = scale.to_ns(std::max(now, waiting.posted) - waiting.posted);
-  if (queue != kUnmeasured) queue_.add(queue);
-  grain.service.add(service_.add(service));
-  round_trip_.add(round_trip);
-  ++processed_;
   --grain.inflight;
-  ++grain.counts.messages;
-  grain.used = now;
-  grain.counts.service_ns += service;
-  if (status != Status::kOk) {
-    ++failed_;
-    ++grain.counts.failed;
-  }
+  outside_runs_ -= waiting.outside;
   if (engine_.tracing()) {
     // Where no clock says when it ran, it is drawn as ending when it arrived.
     const u64 length = device ? scale.from_ns(worked) : worked;
@@ -86,9 +77,27 @@ void RingHost::take_one(const CompletionEntry& answer, Waiting& waiting, u64 now
     engine_.trace({waiting.posted, begun, begun + length, request.id, grain.index, request.kernel,
                    request.opcode, answer.status, view.index});
   }
+  account(request, status, answer.value, queue, service, round_trip, now);
+}
+
+// One answer in the figures, and in its request.
+void RingHost::account(Request& request, Status status, u64 value, u64 queue, u64 service,
+                       u64 round_trip, u64 now) {
+  Grain& grain = *request.grain;
+  if (queue != kUnmeasured) queue_.add(queue);
+  grain.service.add(service_.add(service));
+  round_trip_.add(round_trip);
+  ++processed_;
+  ++grain.counts.messages;
+  grain.used = now;
+  grain.counts.service_ns += service;
+  if (status != Status::kOk) {
+    ++failed_;
+    ++grain.counts.failed;
+  }
   if (request.status == Status::kOk) {
     request.status = status;
-    request.value = answer.value;
+    request.value = value;
     if (status != Status::kOk) request.failed_left = request.parts;
   }
   if (request.queue_ns == 0) request.queue_ns = queue;
@@ -174,6 +183,7 @@ void RingHost::close(Status cause) {
   }
   holding_.clear();
   held_count_ = 0;
+  note_placed();
 }
 
 Status RingHost::close_cause() {
@@ -204,7 +214,7 @@ bool RingHost::is_closed() {
 GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;
-  counts.pending = grain.inflight + (grain.held ? grain.held->size() : 0);
+  counts.pending = grain.inflight + grain.flying + (grain.held ? grain.held->size() : 0);
   const u64 now = ticks();
   counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));
   return counts;
@@ -223,7 +233,7 @@ void RingHost::add_to(Snapshot& snapshot) {
   snapshot.round_trip.merge(round_trip_);
   snapshot.processed += processed_;
   snapshot.failed += failed_;
-  snapshot.posted += next_;
+  snapshot.posted += next_ + flown_;
   snapshot.held += held_count_;
   snapshot.pending += pending_count.load(std::memory_order_relaxed);
 }

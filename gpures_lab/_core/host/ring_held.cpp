@@ -13,21 +13,28 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   if (!grain.held) grain.held = std::make_unique<std::deque<Held>>();
   if (grain.held->empty()) holding_.push_back(&grain);
   const u8* page = static_cast<const u8*>(message.page);
-  grain.held->push_back({message, {page, page + message.page_bytes}, {}, tickets_++});
+  grain.held->push_back({message, {page, page + message.page_bytes}, {}, tickets_++, nullptr});
   Held& held = grain.held->back();
   if (message.uses) held.uses = *message.uses;
   held.message.uses = nullptr;  // the caller's
   ++held_count_;
 }
 
-bool RingHost::is_cut(const std::vector<const Grain*>& uses) {
-  return std::any_of(uses.begin(), uses.end(),
-                     [](const Grain* grain) { return grain->hold != 0 && grain->holder == kCut; });
+bool RingHost::is_busy(const std::vector<const Grain*>& uses, u64 ticket) {
+  return std::any_of(uses.begin(), uses.end(), [&](const Grain* grain) {
+    if (grain->flying != 0 || (grain->hold != 0 && grain->holder == kCut)) return true;
+    return grain->held &&
+           std::any_of(grain->held->begin(), grain->held->end(),
+                       [&](const Held& held) { return held.work && held.ticket < ticket; });
+  });
 }
 
 bool RingHost::may_go(const Held& front) const {
-  if (is_cut(front.uses)) return false;
+  if (front.work) return false;  // the engine starts it
+  if (is_busy(front.uses, front.ticket)) return false;
   if (front.message.slot.opcode != u16(Opcode::kBarrier)) return true;
+  const auto is_later = [&](u64 ticket) { return ticket > front.ticket; };
+  if (!std::all_of(flying_.begin(), flying_.end(), is_later)) return false;
   return std::all_of(holding_.begin(), holding_.end(), [&](const Grain* grain) {
     return grain->held->front().ticket >= front.ticket;
   });
@@ -40,10 +47,11 @@ bool RingHost::flush_held() {
     again = false;
     for (size_t g = 0; g < holding_.size();) {
       Grain& grain = *holding_[g];
-      while (grain.hold == 0 && !grain.held->empty() && next_ - taken_ < view.slot_count &&
-             may_go(grain.held->front())) {
+      while (grain.hold == 0 && grain.flying == 0 && !grain.held->empty() &&
+             next_ - taken_ < view.slot_count && may_go(grain.held->front())) {
         Held& front = grain.held->front();
         front.message.page = front.page.data();
+        front.message.uses = &front.uses;
         place(grain, front.message);
         grain.held->pop_front();
         --held_count_;
@@ -80,6 +88,7 @@ RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
   std::lock_guard guard(mutex_);
   const bool own = grain.hold != 0 && grain.holder == thread;
   if (grain.hold != 0 && !own) return Hold::kLater;
+  if (grain.flying != 0) return Hold::kLater;
   if ((grain.held && !grain.held->empty()) || grain.sending) {
     return own ? Hold::kNever : Hold::kLater;
   }
@@ -100,7 +109,7 @@ bool RingHost::unhold(Grain& grain) {
 
 bool RingHost::may_sleep(const Grain& grain) {
   std::lock_guard guard(mutex_);
-  return !refusing_ && grain.hold == 0 && !grain.sending && (!grain.held || grain.held->empty());
+  return !refusing_ && !grain.sending && !is_held_back(grain);
 }
 
 void RingHost::forget_handle(u64 handle) {
@@ -110,7 +119,7 @@ void RingHost::forget_handle(u64 handle) {
 
 bool RingHost::is_idle(const Grain& grain) {
   std::lock_guard guard(mutex_);
-  return grain.inflight == 0;
+  return grain.inflight == 0 && grain.flying == 0;
 }
 
 bool RingHost::cancel(Grain& grain) {

@@ -7,7 +7,6 @@
 
 #include "host/clock.hpp"
 #include "host/engine.hpp"
-#include "shared/wake.hpp"
 
 namespace gpures {
 
@@ -17,12 +16,6 @@ RingHost::RingHost(Engine& engine, const RingView& view, std::atomic<u64>& answe
       engine_(engine),
       waiting_(view.slot_count),
       answered_(answered) {}
-
-// A device's worker announces nothing: it polls, or its launch has exited.
-inline WakeState RingHost::committed() {
-  if (engine_.on_device()) return engine_.seems_exited() ? kOut : kAwake;
-  return after_commit<HostWords>(*view.control);
-}
 
 Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
@@ -34,10 +27,10 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind =
-        !message.passes && (grain.hold != 0 || (grain.held && !grain.held->empty()) ||
-                            (message.uses && is_cut(*message.uses)));
-    const bool barrier = message.slot.opcode == u16(Opcode::kBarrier) && held_count_ != 0;
+    const bool behind = !message.passes &&
+                        (is_held_back(grain) || (message.uses && is_busy(*message.uses, tickets_)));
+    const bool barrier =
+        message.slot.opcode == u16(Opcode::kBarrier) && (held_count_ != 0 || !flying_.empty());
     if (!message.request) message.request = take_request(grain, message.slot.opcode);
     message.request->kernel = message.kernel;
     add_pending(1);
@@ -58,7 +51,9 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
   u64 fitted;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_ || grain.sending || grain.hold != 0 || held_count_ != 0) return 0;
+    if (refusing_ || grain.sending || grain.hold != 0 || grain.flying != 0 || held_count_ != 0) {
+      return 0;
+    }
     if (view.slot_count - (next_ - taken_) < count) harvest();
     fitted = std::min(count, view.slot_count - (next_ - taken_));
     if (fitted == 0) return 0;
@@ -73,6 +68,7 @@ u64 RingHost::post_batch(Grain& grain, const Slot* messages, u64 count, Request&
       commit<HostWords>(view.slots[position & mask], message, position);
     }
     next_ += fitted;
+    note_placed();
     request.position.store(next_ - 1, std::memory_order_release);
     grain.inflight += u32(fitted);
     tickets_ += fitted;
@@ -89,9 +85,9 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
   u64 fitted;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_ || grain.hold != 0 || (grain.held && !grain.held->empty())) return 0;
+    if (refusing_ || is_held_back(grain)) return 0;
     if (view.slot_count - (next_ - taken_) < count + held_count_) harvest();
-    const u64 taken = next_ - taken_ + held_count_;
+    const u64 taken = next_ - taken_ + held_count_ + flying_.size();
     fitted = std::min(count, view.slot_count - std::min(view.slot_count, taken));
     if (fitted == 0) return 0;
     const u64 posted = ticks();
@@ -107,6 +103,7 @@ u64 RingHost::post_parts(Grain& grain, u32 lane, const Source& source, u64 first
       commit<HostWords>(view.slots[position & mask], message, position);
     }
     next_ += fitted;
+    note_placed();
     request.position.store(next_ - 1, std::memory_order_release);
     grain.inflight += u32(fitted);
     tickets_ += fitted;
@@ -125,7 +122,7 @@ bool RingHost::post_always(Grain& grain, Outgoing& message) {
     if (!room()) harvest();
     message.request = take_request(grain, message.slot.opcode);
     add_pending(1);
-    if (!room() || grain.hold != 0 || (grain.held && !grain.held->empty())) {
+    if (!room() || is_held_back(grain)) {
       enqueue(grain, message);
       return true;
     }
@@ -208,14 +205,17 @@ void RingHost::place(Grain& grain, Outgoing& message) {
   Request& request = *message.request;
   message.slot.request = request.id;
   message.slot.grain = grain.index;
-  waiting_[index] = {&request, static_cast<u8*>(message.destination), ticks(),
-                     message.destination_bytes, message.chunk};
+  waiting_[index] = {&request,      static_cast<u8*>(message.destination),
+                     ticks(),       message.destination_bytes,
+                     message.chunk, message.uses && !message.uses->empty()};
+  outside_runs_ += waiting_[index].outside;
   request.position.store(position, std::memory_order_release);
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {
     engine_.pool->give_back(message.block, view.index, position);
     if (!message.keeps_id) recycle_handle(message.slot.payload[0]);
   }
+  note_placed();
   commit<HostWords>(view.slots[index], message.slot, position);
 }
 

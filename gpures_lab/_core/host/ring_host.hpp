@@ -13,11 +13,13 @@
 #include "host/pool.hpp"
 #include "host/request.hpp"
 #include "host/spin.hpp"
+#include "host/stream_work.hpp"
 #include "shared/layout.hpp"
 
 namespace gpures {
 
 class Engine;
+class RingHost;
 struct Snapshot;
 
 inline constexpr u32 kNoChunk = 0xffffffffu;
@@ -43,7 +45,18 @@ struct Held {
   Outgoing message;
   std::vector<u8> page;
   std::vector<const Grain*> uses;
-  u64 ticket;  // call order over the ring, for Barrier
+  u64 ticket;                        // call order over the ring, for Barrier
+  std::unique_ptr<StreamWork> work;  // it goes on a stream, not into a slot
+};
+
+// A work on a stream.
+struct Flying {
+  RingHost* ring = nullptr;
+  Grain* grain = nullptr;
+  Outgoing message;
+  std::unique_ptr<StreamWork> work;
+  u64 ticket = 0;
+  u32 slot = 0;  // the driver's
 };
 
 enum class Post : u8 { kPosted, kHeld, kFull, kClosed };
@@ -71,6 +84,14 @@ class RingHost {
                  Request& request);
   // For finalizers: never kFull; waits among the held-back ones instead. False: closed.
   bool post_always(Grain& grain, Outgoing& message);
+  // Work for a stream, in the grain's order (ring_streams.cpp). `always`: as post_always().
+  Post post_work(Grain& grain, Outgoing& message, std::unique_ptr<StreamWork>& work,
+                 bool part = false, bool always = false);
+  // The engine's, which serializes them: a work that may start on `stream` now; it has ended; it
+  // never will.
+  bool next_work(u32 stream, Flying& next);
+  void end_work(Flying& flown, const WorkResult& result);
+  void abandon_work(Flying& flown, Status cause);
   // A pending request of this ring; the caller owns one side of it.
   Request* new_request(Grain& grain, u16 opcode);
   // Would post() find room now? Without waiting for the lock's other users to be done for long.
@@ -127,6 +148,7 @@ class RingHost {
   u64 taken();     // positions answered
   bool is_closed();
   u64 pending() const { return pending_count.load(std::memory_order_acquire); }
+  u64 placed() const { return placed_count_.load(std::memory_order_acquire); }  // in slots, no lock
   GrainCounts counts(Grain& grain);
   std::vector<u64> service_counts(const Grain& grain);  // LatencyCounts::packed
   void add_to(Snapshot& snapshot);
@@ -143,10 +165,17 @@ class RingHost {
     u64 posted;
     u32 destination_bytes;
     u32 chunk;
+    bool outside = false;  // a program that changes other grains too
   };
 
   WakeState committed();
-  bool room() const { return next_ - taken_ + held_count_ < view.slot_count; }
+  bool room() const { return next_ - taken_ + held_count_ + flying_.size() < view.slot_count; }
+  bool is_held_back(const Grain& grain) const {
+    return grain.hold != 0 || grain.flying != 0 || (grain.held && !grain.held->empty());
+  }
+  void note_placed() { placed_count_.store(next_ - taken_, std::memory_order_release); }
+  void account(Request& request, Status status, u64 value, u64 queue, u64 service, u64 round_trip,
+               u64 now);
   void place(Grain& grain, Outgoing& message);
   void enqueue(Grain& grain, const Outgoing& message);
   Request* take_request(Grain& grain, u16 opcode);
@@ -160,7 +189,8 @@ class RingHost {
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
   bool flush_held();
   bool may_go(const Held& front) const;
-  static bool is_cut(const std::vector<const Grain*>& uses);
+  // A cut of one of them, or an earlier work of the streams, is under way.
+  static bool is_busy(const std::vector<const Grain*>& uses, u64 ticket);
   void answer(Request* request);
   void answer_here(const Outgoing& message, Status status);
   void recycle_handle(u64 handle);
@@ -176,6 +206,10 @@ class RingHost {
   u64 next_ = 0;                   // position of the next message
   u64 taken_ = 0;                  // completions taken
   u64 held_count_ = 0;
+  std::vector<u64> flying_;  // tickets of the works on a stream
+  u32 outside_runs_ = 0;     // such programs in slots: no work starts beside them
+  u64 flown_ = 0;            // works that ever were
+  std::atomic<u64> placed_count_{0};
   u64 tickets_ = 0;
   u64 cancels_ = 0;
   u32 lanes_ = 0;          // bit n: a batch posts on lane n

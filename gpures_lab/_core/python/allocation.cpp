@@ -62,8 +62,13 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
   }
   payload.block = rented.block;
   payload.bytes = bytes;
+  const Unlocked::Allowed allowed;
   // zero=False may show only what the same grain left behind.
   payload.zero = !rented.clean && !(keep_old && rented.own);
+  // One block of threads would take a millisecond for 100 MB.
+  const u64 block_bytes = engine.pool->block_bytes(rented.block);
+  const bool zeroes_wide = payload.zero && fills_wide(engine, arena, block_bytes, 1);
+  if (zeroes_wide) payload.zero = 0;
   since = 0;
   for (;;) {
     Post posted;
@@ -76,7 +81,19 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
       raise_hook("too_many", "(si)", "live allocations", int(engine.capacities().handles));
       return false;
     }
-    if (posted == Post::kPosted || posted == Post::kHeld) return true;
+    if (posted == Post::kPosted || posted == Post::kHeld) {
+      if (!zeroes_wide) return true;
+      const u8 zero = 0;
+      Outgoing zeroing;
+      zeroing.slot.opcode = u16(Opcode::kWrite);
+      auto work = fill_work(engine, rented.block, 0, block_bytes, &zero, 1);
+      work->is_message = false;
+      // Nobody knows the handle yet, so nothing comes between.
+      if (ring.post_work(*grain->core, zeroing, work, false, true) == Post::kHeld) {
+        engine.drop(zeroing.request);
+      }
+      return true;
+    }
     const u64 now = steady_ns();
     if (since == 0) since = now;
     if (posted == Post::kClosed || now - since >= grain->full_wait_ns) {

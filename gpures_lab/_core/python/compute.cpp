@@ -178,6 +178,7 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
   }
   message.kernel = variant->id;
   if (is_recording()) [[unlikely]] {
+    if (!check_in_ring(self, *variant)) return nullptr;
     PyObject* bound = params_of(kernel, call, *variant, slots[3]);
     if (!bound || !record_step(self, message, call.arrays, call.count, &entry, kernel->name, bound,
                                call.inputs)) {
@@ -185,7 +186,19 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
     }
     Py_RETURN_NONE;
   }
-  if (!post_or_raise(self, message)) return nullptr;
+  if (goes_wide(*self->engine, *variant, space)) [[unlikely]] {
+    Status status;
+    auto work = wide_work(*self->engine, *variant, call, payload, words, status);
+    if (status != Status::kOk) {  // the checks above said otherwise
+      PyErr_Format(PyExc_SystemError, "compute() passed its checks and not the worker's: %d",
+                   int(status));
+      return nullptr;
+    }
+    message.page_bytes = 0;
+    if (!post_work_or_raise(self, message, std::move(work))) return nullptr;
+  } else if (!post_or_raise(self, message)) {
+    return nullptr;
+  }
   // The name as it was asked for: an alias stays one.
   PyObject* name = PyUnicode_Check(slots[0]) ? slots[0] : kernel->name;
   return make_completion(self, message.request, Outcome::kCompute, Py_NewRef(name), cache_hit);

@@ -64,6 +64,7 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
   RingHost& ring = grain->core->ring;
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
+  const Unlocked::Allowed allowed;
   u64 since = 0;
   for (;;) {
     const Post posted = ring.post(*grain->core, message);

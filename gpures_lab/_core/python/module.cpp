@@ -2,7 +2,9 @@
 #include <pthread.h>
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 #include <string_view>
@@ -200,16 +202,20 @@ nb::dict memory_bytes_of(EngineHandle& self) {
 
 // "" or why not.
 std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
-                        const char* library) {
+                        const std::vector<u64>& work_streams, u32 multiprocessors, const char* library) {
   std::string why;
   const cuda::Api* api = cuda::Api::load(library, why);
   if (!api) return why;
+  if (work_streams.size() != kStreams) throw nb::value_error("one stream a kind of work");
+  cuda::Device device{reinterpret_cast<void*>(context), reinterpret_cast<void*>(ring_stream),
+                      nullptr, {}, multiprocessors};
+  for (u32 n = 0; n < kStreams; ++n) {
+    device.work_streams[n] = reinterpret_cast<void*>(work_streams[n]);
+  }
   u8* at[6];
   for (int n = 0; n < 6; ++n) at[n] = reinterpret_cast<u8*>(nb::cast<u64>(memory[kRegions[n]]));
   self.engine->attach({at[0], at[1], at[2], at[4], at[3], at[5]},
-                      std::make_unique<cuda::CudaDriver>(
-                          *api, cuda::Device{reinterpret_cast<void*>(context),
-                                             reinterpret_cast<void*>(ring_stream), nullptr}));
+                      std::make_unique<cuda::CudaDriver>(*api, device));
   return why;
 }
 
@@ -221,6 +227,16 @@ i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_
   }
   driver.use_kernel(reinterpret_cast<void*>(function));
   return -1;
+}
+
+// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring).
+void use_wide(EngineHandle& self, const std::vector<std::tuple<u32, u64, bool, bool>>& kernels) {
+  for (const auto& [id, entry, any_blocks, in_ring] : kernels) {
+    self.cuda()->use_wide(id, reinterpret_cast<void*>(entry), any_blocks);
+    self.engine->note_path(id, !in_ring     ? Engine::kWideOnly
+                               : any_blocks ? Engine::kAnyBlocks
+                                            : Engine::kOneBlock);
+  }
 }
 
 // Post and wait of one Noop at a time, without Python in between: what benchmarks compare with a
@@ -307,21 +323,30 @@ NB_MODULE(_native, m) {
       !add_kernel_type(m.ptr())) {
     throw nb::python_error();
   }
+  Unlocked::use([]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
+                [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); });
   nb::class_<EngineHandle>(m, "Engine", "Rings, launches, keeper and pool of one device.")
       .def(
           "__init__",
           [](EngineHandle* self, u64 slots, u64 linger_ns, u64 lease_ns, u32 max_rings, u64 spin_ns,
-             u64 pool_limit_bytes, u64 stall_ns, bool device) {
-            new (self) EngineHandle(EngineOptions{slots, linger_ns, lease_ns, max_rings, spin_ns,
-                                                  pool_limit_bytes, stall_ns, device});
+             u64 pool_limit_bytes, u64 stall_ns, std::optional<u64> dma_above_bytes,
+             std::optional<u64> wide_above_bytes, bool device) {
+            new (self) EngineHandle(EngineOptions{
+                slots, linger_ns, lease_ns, max_rings, spin_ns, pool_limit_bytes, stall_ns,
+                dma_above_bytes.value_or(kNeverBytes), wide_above_bytes.value_or(kNeverBytes),
+                device});
           },
           nb::kw_only(), nb::arg("slots"), nb::arg("linger_ns"), nb::arg("lease_ns"),
           nb::arg("max_rings"), nb::arg("spin_ns"), nb::arg("pool_limit_bytes"),
-          nb::arg("stall_ns"), nb::arg("device") = false)
+          nb::arg("stall_ns"), nb::arg("dma_above_bytes") = nb::none(),
+          nb::arg("wide_above_bytes") = nb::none(), nb::arg("device") = false)
       .def("memory_bytes", &memory_bytes_of)
       .def("attach_cuda", &attach_cuda, nb::kw_only(), nb::arg("memory"), nb::arg("context"),
-           nb::arg("ring_stream"), nb::arg("library") = cuda::kDriverLibrary)
+           nb::arg("ring_stream"), nb::arg("work_streams"), nb::arg("multiprocessors"),
+           nb::arg("library") = cuda::kDriverLibrary)
       .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
+      .def("free_events", [](EngineHandle& self) { self.cuda()->free_events(); })
+      .def("use_wide", &use_wide, nb::arg("kernels"))
       .def("add_memory",
            [](EngineHandle& self, u32 arena, u64 address, u64 bytes) {
              self.engine->pool->add_memory(arena, reinterpret_cast<u8*>(address), bytes);

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "host/engine.hpp"
+#include "host/unlocked.hpp"
 #include "shared/kernel_abi.hpp"
 
 namespace gpures::python {
@@ -218,6 +219,20 @@ extern PyMethodDef residency_methods[];
 // One request, many slots: to everybody else one message. `from`/`to`: the host end.
 Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArrayObject* array,
                             u64 offset, u64 bytes, const u8* from, u8* to, PyObject* target);
+
+// Works of the stream (works.cpp). Posts one, as post_or_raise() does.
+bool post_work_or_raise(GrainObject* grain, Outgoing& message, std::unique_ptr<StreamWork> work);
+// Whether a compute() is a plain launch over the whole device.
+bool goes_wide(const Engine& engine, const Variant& variant, const i64* space);
+std::unique_ptr<StreamWork> wide_work(Engine& engine, const Variant& variant, const Call& call,
+                                      const ComputeMessage& message, const u64* words,
+                                      Status& status);
+// False: CompileError is set, for no step or row runs where only a plain launch does.
+bool check_in_ring(GrainObject* grain, const Variant& variant);
+// Elements of 1, 2 or 4 bytes each.
+bool fills_wide(const Engine& engine, u32 arena, u64 bytes, u64 item);
+std::unique_ptr<StreamWork> fill_work(Engine& engine, u32 block, u64 offset, u64 bytes,
+                                      const void* element, u64 item);
 
 // Keyword arguments of a METH_FASTCALL | METH_KEYWORDS method into `slots`, by position or name.
 // Missing ones stay null. False: TypeError is set.

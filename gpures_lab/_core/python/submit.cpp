@@ -180,7 +180,7 @@ class Batch final : public RingHost::Source {
     bool cache_hit;
     const Variant* variant = find_variant(kernel, call, params, nullptr, cache_hit);
     Py_DECREF(params);
-    if (!variant) return false;
+    if (!variant || !check_in_ring(grain_, *variant)) return false;
     i64 space[kMaxIndices];
     auto* kernel_object = reinterpret_cast<PyObject*>(kernel);
     PyObject* n = row.count ? PyLong_FromUnsignedLongLong(row.count) : nullptr;

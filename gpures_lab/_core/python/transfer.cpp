@@ -52,6 +52,7 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
                             u64 offset, u64 bytes, const u8* from, u8* to, PyObject* target) {
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
+  const bool dma = bytes > engine.options().dma_above_bytes && array->arena == 0;
   const u32 parts = u32((bytes + kStagingChunkBytes - 1) / kStagingChunkBytes);
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
@@ -85,7 +86,17 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
         message.destination = to + at;
         message.destination_bytes = u32(size);
       }
-      posted = ring.post(*grain->core, message, true);
+      if (dma) {
+        const u64 device = reinterpret_cast<u64>(engine.pool->base(array->block)) + offset + at;
+        const u64 staging = reinterpret_cast<u64>(engine.chunk(chunk));
+        auto work = engine.new_work(from ? WorkKind::kCopyIn : WorkKind::kCopyOut);
+        work->to = from ? device : staging;
+        work->from = from ? staging : device;
+        work->bytes = size;
+        posted = ring.post_work(*grain->core, message, work, true);
+      } else {
+        posted = ring.post(*grain->core, message, true);
+      }
       if (posted == Post::kPosted || posted == Post::kHeld) {
         ++sent;
         since = steady_ns();
@@ -183,7 +194,13 @@ PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* 
       if (!recorded) return nullptr;
       Py_RETURN_NONE;
     }
-    request = post_or_raise(grain, message) ? message.request : nullptr;
+    if (fill && fills_wide(*grain->engine, array->arena, bytes, item)) {
+      auto work = fill_work(*grain->engine, array->block, 0, bytes, message.page, item);
+      message.page_bytes = 0;
+      request = post_work_or_raise(grain, message, std::move(work)) ? message.request : nullptr;
+    } else {
+      request = post_or_raise(grain, message) ? message.request : nullptr;
+    }
   } else if (is_recording()) {
     refuse_to_record("write");
     request = nullptr;

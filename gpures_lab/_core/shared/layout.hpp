@@ -253,6 +253,7 @@ struct RingView {
   u64 slot_count;  // power of two
   u32 index;
 };
+struct WorkFault;       // of a plain launch: the host's business
 struct EngineView {
   EngineControl* control;
   WorkerShared* shared;
@@ -262,6 +263,8 @@ struct EngineView {
   u64* holders;           // handle that holds a block; worker-written
   KernelEntry* const* kernels;
   u8* staging;
+  WorkFault* work_faults;  // worker memory
+  WorkFault* seen_faults;  // their copies, shared memory
   u64 handle_capacity;
   u64 block_capacity;
   u64 kernel_capacity;    // entries of `kernels` that may be read

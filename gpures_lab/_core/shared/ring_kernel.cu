@@ -60,7 +60,9 @@ extern "C" __global__ void __launch_bounds__(256, 2)
   __shared__ Batch batch;
   __shared__ CallFrame frame;
   __shared__ alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
-  RingView ring = rings[blockIdx.x];
+  __shared__ RingView ring;  // not a copy a thread: 14 registers that live across every call
+  if (threadIdx.x == 0) ring = rings[blockIdx.x];
+  __syncthreads();
   DeviceEnv env{&batch, &frame, scratch, 0};
   serve(env, engine, ring, epoch);
   if (env.leader()) count_out<DeviceWords>(engine, expected_out, epoch);

@@ -151,6 +151,7 @@ class BlobStore:
         from fsspec.core import url_to_fs
         from fsspec.implementations.local import LocalFileSystem
 
+        self.url = url
         self._files, root = url_to_fs(url)
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._files, LocalFileSystem)
@@ -199,22 +200,27 @@ class BlobStore:
         """Remove what `bring` wrote, if it is there."""
         Path(self.path(temporary) + _COMING).unlink(missing_ok=True)
 
-    def load(self, record: ArrayRecord) -> Loaded | None:
-        """Return the array of a blob, hashed while it is read; ``None`` if it is not there."""
+    def load(self, record: ArrayRecord, elsewhere: Path | None = None) -> Loaded | None:
+        """Return the array of a blob, hashed while it is read; ``None`` if it is not there.
+
+        ``elsewhere`` is looked at next, if given.
+        """
         import numpy as np
 
         try:
             if self._local:
-                return self._load_local(record)
+                return self._load_local(record, Path(self.path(record.digest)))
             raw = np.frombuffer(bytearray(self._files.cat_file(self.path(record.digest))), np.uint8)
         except FileNotFoundError:
-            return None
+            if elsewhere is None or not elsewhere.exists():
+                return None
+            return self._load_local(record, elsewhere)
         return self._loaded(record, raw, Hashing(b"", raw.data))
 
-    def _load_local(self, record: ArrayRecord) -> Loaded:
+    def _load_local(self, record: ArrayRecord, path: Path) -> Loaded:
         import numpy as np
 
-        with Path(self.path(record.digest)).open("rb", buffering=0) as file:
+        with path.open("rb", buffering=0) as file:
             raw = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
             hashing = Hashing(b"", raw.data, arriving=True)
             there = 0

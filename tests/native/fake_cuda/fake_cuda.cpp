@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -17,13 +18,14 @@
 #include <vector>
 
 #include "cuda/api.hpp"
+#include "host/stream_work.hpp"
 #include "shared/serve.hpp"
 
 using namespace gpures;
 
 namespace {
 
-std::atomic<u64> calls, launches, wrong_context, in_capture;
+std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
 std::atomic<int> fault{cuda::kSuccess};
 std::atomic<unsigned> block_threads{1};
 thread_local void* current_context = nullptr;
@@ -216,13 +218,44 @@ int enter(bool ends_capture) {
 }
 
 struct FakeEvent {
-  std::atomic<u64> recorded{0}, reached{0};
+  std::atomic<u64> recorded{0}, reached{0}, at_ns{0};
 };
+
+// Plain launches: one thread does what all blocks would.
+struct WideKernel {
+  gpures_kernel code;
+  WideLayout at;
+};
+std::mutex wide_mutex;
+std::map<void*, std::unique_ptr<WideKernel>> wide_kernels;
+
+void run_wide(const WideKernel& kernel, std::vector<u64> words) {
+  const WideLayout& at = kernel.at;
+  for (u32 a = 0; a < at.sizes; ++a) {
+    words[a] = reinterpret_cast<u64>(as_worker(reinterpret_cast<u8*>(words[a])));
+  }
+  kernel.code(reinterpret_cast<void* const*>(words.data()),
+              reinterpret_cast<i64*>(&words[at.sizes]), reinterpret_cast<i64*>(&words[at.shapes]),
+              &words[at.params], reinterpret_cast<i64*>(&words[at.space]), i64(words[at.begin]),
+              i64(words[at.begin + 1]), as_worker(reinterpret_cast<i64*>(words[at.fault])));
+}
 
 int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
                   unsigned, void* stream, void** parameters, void**) {
   if (const int error = enter(false)) return error;
-  if (function != &the_ring_kernel) return 400;  // invalid handle
+  if (function != &the_ring_kernel) {
+    std::lock_guard lock(wide_mutex);
+    const auto found = wide_kernels.find(function);
+    if (found == wide_kernels.end()) return 400;  // invalid handle
+    const WideKernel& kernel = *found->second;
+    const u64* const words = static_cast<u64*>(parameters[0]);
+    wide_launches.fetch_add(1);
+    static_cast<FakeStream*>(stream)->add(
+        [&kernel, given = std::vector<u64>(words, words + kernel.at.words)] {
+          run_wide(kernel, given);
+        });
+    return 0;
+  }
   const EngineView engine = *static_cast<EngineView*>(parameters[0]);
   const RingView* rings = *static_cast<const RingView**>(parameters[1]);
   const u64 epoch = *static_cast<u64*>(parameters[2]);
@@ -236,25 +269,34 @@ int stream_query(void* stream) {
   if (const int error = enter(true)) return error;
   return static_cast<FakeStream*>(stream)->idle() ? 0 : cuda::kNotReady;
 }
-int stream_wait_event(void* stream, void* event, unsigned) {
-  if (const int error = enter(false)) return error;
-  auto* e = static_cast<FakeEvent*>(event);
-  const u64 wanted = e->recorded.load();
-  static_cast<FakeStream*>(stream)->add([e, wanted] {
-    while (e->reached.load() < wanted && fault.load() == 0) std::this_thread::yield();
-  });
-  return 0;
-}
 int event_create(void** event, unsigned) {
   if (const int error = enter(false)) return error;
   *event = new FakeEvent;
+  return 0;
+}
+int event_destroy(void* event) {
+  if (const int error = enter(false)) return error;
+  delete static_cast<FakeEvent*>(event);
   return 0;
 }
 int event_record(void* event, void* stream) {
   if (const int error = enter(false)) return error;
   auto* e = static_cast<FakeEvent*>(event);
   const u64 number = e->recorded.fetch_add(1) + 1;
-  static_cast<FakeStream*>(stream)->add([e, number] { e->reached.store(number); });
+  static_cast<FakeStream*>(stream)->add([e, number] {
+    e->at_ns.store(global_timer());
+    e->reached.store(number);
+  });
+  return 0;
+}
+int event_elapsed(float* ms, void* since, void* until) {
+  if (const int error = enter(false)) return error;
+  auto *from = static_cast<FakeEvent*>(since), *to = static_cast<FakeEvent*>(until);
+  for (FakeEvent* e : {from, to}) {
+    if (e->recorded.load() == 0) return 400;
+    if (e->reached.load() < e->recorded.load()) return cuda::kNotReady;
+  }
+  *ms = float(double(to->at_ns.load() - from->at_ns.load()) * 1e-6);
   return 0;
 }
 int event_query(void* event) {
@@ -270,10 +312,14 @@ int memcpy_async(u64 to, u64 from, size_t bytes, void* stream) {
   });
   return 0;
 }
-int memset_async(u64 to, unsigned char value, size_t bytes, void* stream) {
+template <class Element>
+int memset_async(u64 to, Element value, size_t count, void* stream) {
   if (const int error = enter(false)) return error;
-  static_cast<FakeStream*>(stream)->add(
-      [=] { std::memset(as_worker(reinterpret_cast<u8*>(to)), value, bytes); });
+  if (to % sizeof(Element) != 0) return 1;  // invalid value
+  static_cast<FakeStream*>(stream)->add([=] {
+    Element* const at = as_worker(reinterpret_cast<Element*>(to));
+    std::fill(at, at + count, value);
+  });
   return 0;
 }
 int context_get(void** context) {
@@ -296,12 +342,15 @@ int error_name(int code, const char** name) {
 const std::map<std::string, void*> functions = {
     {"cuLaunchKernel", reinterpret_cast<void*>(&launch_kernel)},
     {"cuStreamQuery", reinterpret_cast<void*>(&stream_query)},
-    {"cuStreamWaitEvent", reinterpret_cast<void*>(&stream_wait_event)},
     {"cuEventCreate", reinterpret_cast<void*>(&event_create)},
+    {"cuEventDestroy", reinterpret_cast<void*>(&event_destroy)},
     {"cuEventRecord", reinterpret_cast<void*>(&event_record)},
     {"cuEventQuery", reinterpret_cast<void*>(&event_query)},
     {"cuMemcpyAsync", reinterpret_cast<void*>(&memcpy_async)},
-    {"cuMemsetD8Async", reinterpret_cast<void*>(&memset_async)},
+    {"cuEventElapsedTime", reinterpret_cast<void*>(&event_elapsed)},
+    {"cuMemsetD8Async", reinterpret_cast<void*>(&memset_async<unsigned char>)},
+    {"cuMemsetD16Async", reinterpret_cast<void*>(&memset_async<unsigned short>)},
+    {"cuMemsetD32Async", reinterpret_cast<void*>(&memset_async<unsigned>)},
     {"cuCtxGetCurrent", reinterpret_cast<void*>(&context_get)},
     {"cuCtxSetCurrent", reinterpret_cast<void*>(&context_set)},
     {"cuThreadExchangeStreamCaptureMode", reinterpret_cast<void*>(&exchange_capture_mode)},
@@ -326,6 +375,15 @@ EXPORT void* fake_cuda_stream() {
   return stream;
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
+EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
+                                   unsigned param_words) {
+  auto kernel = std::make_unique<WideKernel>(WideKernel{
+      reinterpret_cast<gpures_kernel>(code), WideLayout(arrays, shape_words, param_words)});
+  std::lock_guard lock(wide_mutex);
+  void* const entry = kernel.get();
+  wide_kernels[entry] = std::move(kernel);
+  return entry;
+}
 EXPORT void* fake_cuda_device_memory(std::size_t bytes) {
   bytes = (bytes + 4095) / 4096 * 4096;
   const int file = memfd_create("device", 0);
@@ -345,5 +403,6 @@ EXPORT void fake_cuda_hold_launches(int on) {
 }
 EXPORT void fake_cuda_fault(int code) { fault = code; }
 EXPORT FakeCounts fake_cuda_counts() {
-  return {calls.load(), launches.load(), wrong_context.load(), in_capture.load()};
+  return {calls.load(), launches.load(), wide_launches.load(), wrong_context.load(),
+          in_capture.load()};
 }

@@ -12,6 +12,7 @@ extern "C" {
 struct FakeCounts {
   unsigned long long calls;          // of any driver function
   unsigned long long launches;       // of the ring kernel
+  unsigned long long wide_launches;  // of other kernels
   unsigned long long wrong_context;  // calls without the right context current
   unsigned long long in_capture;     // calls that would end a thread's stream capture
 };
@@ -19,6 +20,10 @@ struct FakeCounts {
 void* fake_cuda_context();
 void* fake_cuda_stream();
 void* fake_cuda_ring_kernel();
+// An entry point for plain launches of a host function over so many arrays, words of shapes and of
+// params. Never given back.
+void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
+                            unsigned param_words);
 // Zeroed. Never given back: a test double needs no more.
 void* fake_cuda_device_memory(std::size_t bytes);
 // Threads a block runs with, from the next launch on.

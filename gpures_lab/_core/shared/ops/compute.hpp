@@ -74,6 +74,14 @@ struct Compute {
   GPURES_HD static Status bind(const EngineView& engine, const KernelEntry& kernel,
                                const ComputeMessage& message, const u64* words, u32 grain,
                                const Arguments& frame) {
+    return bind_found(kernel, message, words, frame,
+                      [&](u64 handle) { return resolve(engine, handle, grain); });
+  }
+
+  // `find(handle)`: in the worker's table, or in the host's own for a plain launch.
+  template <class Find>
+  GPURES_HD static Status bind_found(const KernelEntry& kernel, const ComputeMessage& message,
+                                     const u64* words, const Arguments& frame, const Find& find) {
     frame.space[0] = i64(message.n);
     for (u32 d = 1; d < kernel.indices; ++d) frame.space[d] = i64(*words++);
     i64 total = 1;
@@ -86,7 +94,7 @@ struct Compute {
     i64* shapes = frame.shapes;
     for (u32 a = 0; a < kernel.arrays; ++a) {
       const KernelArray& array = kernel.array[a];
-      const Resolved found = resolve(engine, handles[a], grain);
+      const Resolved found = find(handles[a]);
       if (found.status != Status::kOk) return found.status;
       const i64 size = i64(found.entry->bytes / array.item_bytes);
       if (array.rule == kAtLeastOne && size < 1) return Status::kOutOfBounds;

@@ -1,0 +1,79 @@
+// Works of the streams: started in their grains' order, ended by whoever looks. Waiters never come
+// here, for it enters the driver; posters of works and the keeper do.
+#include "host/engine.hpp"
+#include "host/unlocked.hpp"
+
+namespace gpures {
+
+void Engine::work_posted() {
+  drive_works();
+  std::lock_guard lock(launch_mutex_);
+  keeper_wake_.notify_one();  // it looks often from here on
+}
+
+void Engine::drive_works() {
+  if (works_.load(std::memory_order_acquire) == 0) return;
+  const Unlocked unlocked(options_.device);
+  std::lock_guard works(works_mutex_);
+  for (auto& flying : flying_) {
+    while (!flying.empty()) {
+      WorkResult result;
+      if (!driver_->is_done(flying.front().slot, result)) break;
+      Flying flown = std::move(flying.front());
+      flying.pop_front();
+      works_moved_ns_ = steady_ns();
+      flown.ring->end_work(flown, result);
+      flown.work.reset();
+      // Last: who sees no work under way may free what it used.
+      flying_count_.fetch_sub(1, std::memory_order_acq_rel);
+    }
+  }
+  for (u32 stream = 0; stream < kStreams; ++stream) {
+    for (auto& ring : rings_) {
+      while (start_one(*ring, stream)) {
+      }
+    }
+  }
+}
+
+bool Engine::start_one(RingHost& ring, u32 stream) {
+  std::deque<Flying>& flying = flying_[stream];
+  Flying next;
+  if (works_held_ != 0 || failed_ || terminated_ || flying.size() == kSlotsEach ||
+      !ring.next_work(stream, next)) {
+    return false;
+  }
+  next.slot = u32(stream * kSlotsEach + started_works_[stream]++ % kSlotsEach);
+  flying.push_back(std::move(next));
+  flying_count_.fetch_add(1, std::memory_order_acq_rel);
+  works_moved_ns_ = steady_ns();
+  if (driver_->start_work(flying.back().slot, *flying.back().work)) return true;
+  std::lock_guard lock(launch_mutex_);
+  device_lost_ = true;  // the keeper answers what is pending
+  return false;
+}
+
+// `flying_count_` stays, and so do the works, which a thread of the host may still read: what they
+// use is never known to be free.
+void Engine::abandon_works(Status cause) {
+  std::lock_guard works(works_mutex_);
+  for (auto& flying : flying_) {
+    for (Flying& flown : flying) {
+      flown.ring->abandon_work(flown, cause);
+      left_behind_.push_back(std::move(flown.work));
+    }
+    flying.clear();
+  }
+}
+
+// The keeper takes them: at exit nobody else calls the driver.
+bool Engine::works_ended(u64 limit_ns) {
+  const u64 since = steady_ns();
+  while (flying_count_.load(std::memory_order_acquire) != 0) {
+    if (steady_ns() - since >= limit_ns) return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  return true;
+}
+
+}  // namespace gpures
