@@ -119,7 +119,7 @@ def run() -> list[Row]:
         ),
         Row(
             what="the same: messages/s of two posting threads, turns with and without",
-            measured=f"{watched / 1e6:.2f} M/s of {plain / 1e6:.2f} M/s: {loss:.1%} lost, the median "
+            measured=f"{watched / 1e6:.2f} M/s of {plain / 1e6:.2f} M/s: {loss:.1%} lost, median "
             f"of {len(lost)} pairs (half of them {low:.1%} to {high:.1%})",
             wanted="< 2 % lost",
             met=loss < 0.02,
