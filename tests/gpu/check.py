@@ -80,6 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run everything that the time allows, write the report, print a short table."""
     parser = argparse.ArgumentParser(prog="gpures-lab gpu-check", description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "tests" / "gpu_reports", metavar="DIR")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     gpus = _gpus()
     if not gpus:
@@ -124,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     stem.with_suffix(".json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     text = to_markdown(report)
     stem.with_suffix(".md").write_text(text, encoding="utf-8")
-    sys.stdout.write(text)
+    sys.stdout.write(json.dumps(report, indent=2) + "\n" if options.json else text)
     return int(any(step.outcome != "passed" for step in steps))
 
 
