@@ -17,6 +17,7 @@ import numpy as np
 
 from gpures_lab.errors import RingFull, StateConflict
 from gpures_lab.grain.program_text import described
+from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
 
@@ -57,7 +58,7 @@ def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
     grain._saving += 1
     try:
         contents = _cut(grain)
-        owner._report_unseen()
+        report_unseen(owner)
         promise: Completion[int] = grain._promise(HostWork.CHECKPOINT)
     except BaseException:
         grain._saving -= 1

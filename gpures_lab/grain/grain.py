@@ -299,15 +299,16 @@ class Grain(_native.GrainBase):
             self.ping()  # raises RingClosed with the cure
         return owner
 
-    def _version(self) -> int:
-        return self._counts()["messages"]
+    def _version(self, *, posted: bool = False) -> int:
+        """Count what may have changed it: answered so far, or with all that is ``posted``."""
+        counts = self._counts()
+        return counts["messages"] + counts["touched"] + counts["pending"] * posted
 
     def _changed(self) -> bool:
         if self._kept is None:
             return self._counts()["allocations"] > 0 or len(self._state) > 0
-        counts = self._counts()
         version, state = self._kept
-        return counts["messages"] + counts["pending"] != version or self._state.snapshot() != state
+        return self._version(posted=True) != version or self._state.snapshot() != state
 
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, service times, pending and allocations; device-wide rest.

@@ -121,8 +121,7 @@ class Residency:
                 raise
             if isinstance(where, _Stored):
                 # Nothing but the messages of the way back lies between it and its checkpoint.
-                counts = grain._counts()
-                grain._kept = (counts["messages"] + counts["pending"], grain.state.snapshot())
+                grain._kept = (grain._version(posted=True), grain.state.snapshot())
             grain._wake_up()
             del self._asleep[grain]
             where.forget()

@@ -133,6 +133,37 @@ def test_a_durable_grain_is_saved_when_it_changed(
     assert "checkpoint 3 of" in repr(make_lab(**urls).grain("g"))
 
 
+@pytest.mark.parametrize("how", ["borrow", "a program of another grain"])
+def test_a_durable_grain_is_saved_whatever_changed_it(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], how: str
+) -> None:
+    """Would catch: an acknowledged write that no message of its own made, and no save keeps."""
+    lab = make_lab("slots4", **urls)
+    grain, other = lab.grain("g", durable=True), lab.grain("other")
+    x = grain.allocate(1000, name="x")
+    with other.record() as negate:
+        grain.compute("kernels/Neg", inputs=[x], outputs=[x])
+
+    def change(value: float) -> None:
+        if how == "borrow":
+            with grain.borrow(x) as array:
+                array[:] = value
+        else:
+            grain.write(x, -value).result(LIMIT_S)
+            assert grain.checkpoint().result(LIMIT_S)
+            negate.run().result(LIMIT_S)
+
+    for value in (1, 2):
+        change(value)
+        assert grain.deactivate().result(LIMIT_S) is None
+        assert set(x.read().result(LIMIT_S)) == {value}
+        assert grain.checkpoint().result(LIMIT_S)
+    change(3)
+    lab.close()
+    with gl.GrainManager(device="host", **urls) as second:
+        assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {3}
+
+
 def test_close_saves_durable_grains_and_says_what_ends(
     make_lab: Callable[..., gl.GrainManager],
     urls: dict[str, str],
