@@ -1,6 +1,7 @@
 """Grains: identity, lifecycle, handles, and the manager that runs them in this process.
 
-``directory`` (the manager: engine, metrics) → ``grain`` (one actor: allocate, write, compute, read,
+``directory`` (the manager: engine, metrics; ``finding``, ``ending``: its grains' begin and its
+end; ``own``: this process's) → ``grain`` (one actor: allocate, write, compute, read,
 release) → ``borrow`` (a view without a copy), ``program`` (recorded messages; ``runs``: how
 far they are), ``batch`` (many at once); ``tracing``, ``serving`` (what others see of it).
 ``hooks`` is what the native binding calls back.
@@ -17,8 +18,9 @@ from gpures_lab._core._native import Completion, ResidentArray
 
 if TYPE_CHECKING:
     from gpures_lab.grain.batch import messages
-    from gpures_lab.grain.directory import GrainManager, manager, open_manager
+    from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
+    from gpures_lab.grain.own import manager, open_manager
     from gpures_lab.grain.program import Program
     from gpures_lab.grain.result import ComputeResult, RunResult
     from gpures_lab.grain.serving import serve_metrics
@@ -40,9 +42,9 @@ __all__ = [
 _HOME_OF: Final = {
     "messages": "batch",
     "GrainManager": "directory",
-    "manager": "directory",
-    "open_manager": "directory",
     "Grain": "grain",
+    "manager": "own",
+    "open_manager": "own",
     "Program": "program",
     "ComputeResult": "result",
     "RunResult": "result",

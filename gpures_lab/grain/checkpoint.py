@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpures_lab.errors import RingFull, StateConflict
-from gpures_lab.grain.program_text import described
+from gpures_lab.grain.kept import Kept, programs_of
+from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
 
@@ -57,7 +58,7 @@ def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
     grain._saving += 1
     try:
         contents = _cut(grain)
-        owner._report_unseen()
+        report_unseen(owner)
         promise: Completion[int] = grain._promise(HostWork.CHECKPOINT)
     except BaseException:
         grain._saving -= 1
@@ -100,17 +101,20 @@ def _cut(grain: Grain) -> Contents:
         grain._end_cut()
 
 
-def contents_of(grain: Grain) -> Contents:
-    """Copy what the grain holds; nobody else may change it meanwhile."""
+def contents_of(grain: Grain, arrays: dict[int, np.ndarray[Any, Any]] | None = None) -> Contents:
+    """Copy what the grain holds; nobody else may change it meanwhile.
+
+    ``arrays`` are its allocations by handle, where somebody has them already.
+    """
     handles = grain._live()
     state = grain.state.snapshot()
-    arrays = copies_of(grain, handles)
+    if arrays is None:
+        arrays = copies_of(grain, handles)
     return Contents(
         arrays={handle.name: arrays[int(handle)] for handle in handles},
         memory_types={handle.name: handle.memory_type for handle in handles},
         state=state,
-        programs=grain._program_texts
-        | {name: described(program) for name, program in list(grain._programs.items())},
+        programs=programs_of(grain),
         version=grain._version(),
     )
 
@@ -145,8 +149,8 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             dtype=grain.dtype.name,
             pace=saver.pace,
         )
-        grain._etag = manifest.etag
-        grain._kept = (contents.version, contents.state)
+        grain._etag, grain._manifest = manifest.etag, manifest
+        grain._kept = Kept(contents.version, contents.state, contents.programs)
         grain._kept_number = contents.number
     return manifest.etag
 
@@ -219,6 +223,6 @@ def restore(owner: GrainManager, key: str) -> Grain:
         raise
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
-    grain._etag = manifest.etag
-    grain._kept = (grain._version(), grain.state.snapshot())
+    grain._etag, grain._manifest = manifest.etag, manifest
+    grain._kept = Kept.of(manifest, grain._version())
     return grain

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
-import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,17 +11,16 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
 from gpures_lab.drivers.cuda import CudaDriver
-from gpures_lab.errors import InvalidOption, RingClosed
-from gpures_lab.grain.arguments import check_dtype
+from gpures_lab.errors import RingClosed
 from gpures_lab.grain.checkpoint import restore
 from gpures_lab.grain.device import DeviceEngine
-from gpures_lab.grain.ending import keep_durable
+from gpures_lab.grain.ending import close, living
+from gpures_lab.grain.figures import device_snapshot
+from gpures_lab.grain.finding import find
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
 from gpures_lab.grain.residency import Residency
@@ -31,10 +28,10 @@ from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
 from gpures_lab.grain.supervision import Lost, relaunch
 from gpures_lab.grain.tracing import recorder_of
-from gpures_lab.kernels.usage import KernelUse, kernel_counts, kernels_used
+from gpures_lab.kernels.usage import KernelUse, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
+from gpures_lab.metrics.units import plural
 from gpures_lab.options import ManagerOptions, RingOptions
-from gpures_lab.ring.wire import Status, word_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,13 +39,10 @@ if TYPE_CHECKING:
     from gpures_lab.drivers import Driver
     from gpures_lab.metrics import MetricsServer, Trace
 
-__all__ = ["GrainManager", "manager", "open_manager"]
+__all__ = ["GrainManager"]
 
 logger = logging.getLogger("gpures_lab")
 logger.setLevel(environment.log_level())
-
-LONGEST_KEY_BYTES = 512
-EXIT_DRAIN_NS = 100_000_000
 
 
 class GrainManager:
@@ -122,7 +116,7 @@ class GrainManager:
         self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
         self._idle = None if idle_after_s is None else IdleWatch(self._residency, idle_after_s)
-        _live.add(self)
+        living.add(self)
 
     def _new_engine(self) -> _native.Engine:
         options = self.options
@@ -176,50 +170,7 @@ class GrainManager:
         InvalidOption
             The key is no such string, or the grain exists with other options.
         """
-        self._check_open()
-        found = self._grains.get(key) if isinstance(key, str) else None
-        if found is not None and (dtype, placement, device, durable) == (None,) * 4:
-            return found
-        if not isinstance(key, str) or not 0 < len(_utf8(key)) <= LONGEST_KEY_BYTES:
-            raise InvalidOption(
-                f"key={key!r}: give a str of 1 to {LONGEST_KEY_BYTES} UTF-8 bytes", key=key
-            )
-        if placement not in (None, "shared", "dedicated"):
-            raise InvalidOption(f"placement={placement!r} is unknown; use 'shared' or 'dedicated'")
-        if durable is not None and not isinstance(durable, bool):
-            raise InvalidOption(f"durable={durable!r}: give True or False")
-        if device is not None and _driver_name(device) not in ("auto", self.driver.name):
-            raise InvalidOption(
-                f"device={device!r}: this manager runs on {self.driver.label}; make a "
-                f"GrainManager(device={device!r}) for the other"
-            )
-        wanted = None if dtype is None else check_dtype(dtype)
-        if durable:
-            self._saver.prepare()
-        with self._lock:
-            found = self._grains.get(key)
-            if found is None:
-                found = Grain.activate(
-                    self,
-                    key,
-                    dtype=np.dtype(np.float32) if wanted is None else wanted,
-                    dedicated=placement == "dedicated",
-                    durable=bool(durable),
-                )
-                self._grains[key] = found
-                return found
-        for name, given, has in (
-            ("dtype", wanted, found.dtype),
-            ("placement", placement, found.placement),
-            ("durable", durable, durable if durable == found._durable else found.durable),
-        ):
-            if given is not None and given != has:
-                raise InvalidOption(
-                    f"grain {key!r} exists with {name}={str(has)!r}, asked for {str(given)!r}; "
-                    f"leave {name} out, or use another key",
-                    key=key,
-                )
-        return found
+        return find(self, key, dtype=dtype, device=device, placement=placement, durable=durable)
 
     @property
     def grains(self) -> Mapping[str, Grain]:
@@ -346,21 +297,7 @@ class GrainManager:
         return self._recorder.start(rows)
 
     def _snapshot(self) -> dict[str, object]:
-        snapshot: dict[str, object] = dict(self._engine.snapshot())
-        for stage in ("queue", "service", "round_trip"):
-            raw = snapshot[f"{stage}_counts"]
-            snapshot[f"{stage}_counts"] = np.frombuffer(raw, np.uint64)  # type: ignore[call-overload]
-        counts = kernel_counts()
-        snapshot.update(
-            kernel_cache_size=counts.versions,
-            kernel_cache_hits=counts.hits,
-            kernel_cache_misses=counts.misses,
-            driver=self.driver.name,
-            device_name=self.driver.device_name,
-            device_type=self.driver.kind,
-            start_time=self.start_time,
-        )
-        return snapshot
+        return device_snapshot(self)
 
     # Closing ----------------------------------------------------------------------------------
 
@@ -372,79 +309,7 @@ class GrainManager:
         Work that makes no progress for `stall_s` is given up. Ctrl-C ends the waiting; whatever
         is still pending is answered with `RingClosed` or `Cancelled`.
         """
-        if self._closed:
-            return
-        self._closed = True
-        if self._engine.forked:
-            return
-        self._engine.refuse()
-        try:
-            while not self._engine.wait_drained(50_000_000):
-                pass
-            self._saver.drain()
-            keep_durable(self)
-        finally:
-            ended = self._finish()
-        if not ended:
-            logger.warning(
-                "a kernel never ended: its worker thread and memory stay until the process ends"
-            )
-
-    def _finish(self, drain_ns: int = 0) -> bool:
-        self._closed = True
-        if self._sampler is not None:
-            self._sampler.close()
-        if self._idle is not None:
-            self._idle.close()
-        self._recorder.close()
-        for server in self._ends_with_us:
-            server.close()
-        ended = self._engine.close(drain_ns)
-        if self._device is not None:
-            # At exit no CUDA call is made: the process's end gives the memory back.
-            self._device.close(ended=ended and not self._exiting)
-        self._engine.drain_objects()
-        self._report_unseen()
-        for grain in self._grains.values():
-            grain._named.clear()
-            grain._disown()
-        for store in self._stores.values():
-            store._disown()
-        self._stores.clear()
-        self._grains.clear()
-        self._saver.close()
-        self._residency.close()
-        return ended
-
-    def _exit(self) -> None:
-        self._closed = True
-        self._exiting = True
-        self._engine.refuse()
-        try:
-            if self._engine.wait_drained(EXIT_DRAIN_NS):
-                self._saver.drain()
-                keep_durable(self)
-            elif any(grain.durable for grain in self._grains.values()):
-                logger.warning("durable grains were not saved: a kernel was still running at exit")
-        finally:
-            self._finish()
-
-    def _report_unseen(self) -> None:
-        unseen = self._engine.take_unseen()
-        if not unseen:
-            return
-        counted = self._engine.snapshot()["failures_unobserved"]
-        total, self._unseen = counted - self._unseen, counted
-        some = ", ".join(
-            f"request {request} ({word_of(opcode)}: {Status(status).name})"
-            for request, opcode, status, _ in unseen[:3]
-        )
-        warnings.warn(
-            f"{total} messages failed and nobody looked at their completions: {some}"
-            f"{', …' if total > 3 else ''}; call .result() on them",
-            RuntimeWarning,
-            stacklevel=3,
-        )
+        close(self)
 
     @property
     def closed(self) -> bool:
@@ -470,7 +335,9 @@ class GrainManager:
 
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
-        return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+        return (
+            f"<GrainManager on {self.driver.label}: {state}, {plural(len(self._grains), 'grain')}>"
+        )
 
 
 def _given(wanted: int | None, default: int | None) -> int | None:
@@ -480,45 +347,3 @@ def _given(wanted: int | None, default: int | None) -> int | None:
 def _served(owner: weakref.ref[GrainManager]) -> int:
     found = owner()
     return 0 if found is None else found._engine.messages
-
-
-def _driver_name(device: str) -> str:
-    # Looked at as text: whether another device could be used is not asked here.
-    return ManagerOptions(device=device).device.partition(":")[0]
-
-
-def _utf8(key: str) -> bytes:
-    try:
-        return key.encode()
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form
-        return b""
-
-
-_live: weakref.WeakSet[GrainManager] = weakref.WeakSet()
-_own: GrainManager | None = None
-_own_lock = threading.Lock()
-
-
-def manager() -> GrainManager:
-    """Return this process's own manager; after its `close` (or a fork) the next call makes one."""
-    global _own  # noqa: PLW0603 - one manager a process is what this function is for
-    with _own_lock:
-        if _own is None or _own.closed:
-            _own = GrainManager()
-        return _own
-
-
-def open_manager() -> GrainManager | None:
-    """Return the manager to look at: this process's own, else the newest open one. Makes none."""
-    own = _own
-    if own is not None and not own.closed:
-        return own
-    others = [each for each in list(_live) if not each.closed]
-    return max(others, key=lambda each: each.start_time, default=None)
-
-
-@atexit.register
-def _close_all() -> None:
-    for each in list(_live):
-        if not each.closed:
-            each._exit()

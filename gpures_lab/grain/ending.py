@@ -1,40 +1,45 @@
-"""What close and exit save, and what they say ends there."""
+"""The end of a manager: what close and exit save, what they say ends there, what they let go."""
 
 from __future__ import annotations
 
+import atexit
 import logging
 import warnings
+import weakref
 from typing import TYPE_CHECKING
 
-from gpures_lab.errors import GpuResError, StateConflict
-from gpures_lab.grain.checkpoint import contents_of, keep
+from gpures_lab.errors import GpuResError
+from gpures_lab.grain.checkpoint import keep
+from gpures_lab.grain.unseen import report_unseen
 
 if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
 
-__all__ = ["keep_durable"]
+__all__ = ["close", "keep_durable", "living"]
 
 logger = logging.getLogger("gpures_lab")
+
+EXIT_DRAIN_NS = 100_000_000
+living: weakref.WeakSet[GrainManager] = weakref.WeakSet()
+"""Every manager of the process that somebody holds."""
 
 
 def keep_durable(owner: GrainManager) -> None:
     """Save the durable grains that have changed; messages are refused already, and have ended."""
     ending = []
     for grain in owner.grains.values():
-        if owner._residency.is_stored(grain) or not (grain._live() or grain.durable):
+        if not (grain._live() or grain.durable) or owner._residency.is_kept(grain):
             continue
         if not grain.durable:
             ending.append(grain.key)
         elif grain._changed():
             try:
-                if grain._is_asleep():
-                    raise StateConflict("the store had refused it when it was deactivated")
-                keep(grain, contents_of(grain))
+                keep(grain, owner._residency.contents_at_the_end(grain))
             except GpuResError as error:
                 warnings.warn(
                     f"durable grain {grain.key!r} was not saved: {error}",
                     RuntimeWarning,
-                    stacklevel=4,
+                    stacklevel=5,
                 )
     if ending:
         # Loud only to those who keep something.
@@ -44,3 +49,72 @@ def keep_durable(owner: GrainManager) -> None:
             len(ending),
             ", ".join(map(repr, ending[:5])) + (", …" if len(ending) > 5 else ""),
         )
+
+
+def close(owner: GrainManager) -> None:
+    """Serve `GrainManager.close`."""
+    if owner._closed:
+        return
+    owner._closed = True
+    if owner._engine.forked:
+        return
+    owner._engine.refuse()
+    try:
+        while not owner._engine.wait_drained(50_000_000):
+            pass
+        owner._saver.drain()
+        keep_durable(owner)
+    finally:
+        ended = _finish(owner)
+    if not ended:
+        logger.warning(
+            "a kernel never ended: its worker thread and memory stay until the process ends"
+        )
+
+
+def _finish(owner: GrainManager) -> bool:
+    owner._closed = True
+    if owner._sampler is not None:
+        owner._sampler.close()
+    if owner._idle is not None:
+        owner._idle.close()
+    owner._recorder.close()
+    for server in owner._ends_with_us:
+        server.close()
+    ended = owner._engine.close(0)
+    if owner._device is not None:
+        # At exit no CUDA call is made: the process's end gives the memory back.
+        owner._device.close(ended=ended and not owner._exiting)
+    owner._engine.drain_objects()
+    report_unseen(owner)
+    for grain in owner._grains.values():
+        grain._named.clear()
+        grain._disown()
+    for store in owner._stores.values():
+        store._disown()
+    owner._stores.clear()
+    owner._grains.clear()
+    owner._saver.close()
+    owner._residency.close()
+    return ended
+
+
+def _exit(owner: GrainManager) -> None:
+    owner._closed = True
+    owner._exiting = True
+    owner._engine.refuse()
+    try:
+        if owner._engine.wait_drained(EXIT_DRAIN_NS):
+            owner._saver.drain()
+            keep_durable(owner)
+        elif any(grain.durable for grain in owner._grains.values()):
+            logger.warning("durable grains were not saved: a kernel was still running at exit")
+    finally:
+        _finish(owner)
+
+
+@atexit.register
+def _close_all() -> None:
+    for each in list(living):
+        if not each.closed:
+            _exit(each)

@@ -1,4 +1,4 @@
-"""A grain's own figures, in the terms of its manager's."""
+"""A manager's figures as they stand, and a grain's own in the same terms."""
 
 from __future__ import annotations
 
@@ -6,13 +6,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gpures_lab.kernels.usage import kernel_counts
 from gpures_lab.metrics import from_snapshot, histogram
 
 if TYPE_CHECKING:
+    from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
     from gpures_lab.metrics import ResidentMemoryMetrics
 
-__all__ = ["grain_metrics"]
+__all__ = ["device_snapshot", "grain_metrics"]
+
+
+def device_snapshot(owner: GrainManager) -> dict[str, object]:
+    """Return every counter and histogram of a manager's device, kernels and driver."""
+    snapshot: dict[str, object] = dict(owner._engine.snapshot())
+    for stage in ("queue", "service", "round_trip"):
+        raw = snapshot[f"{stage}_counts"]
+        snapshot[f"{stage}_counts"] = np.frombuffer(raw, np.uint64)  # type: ignore[call-overload]
+    counts = kernel_counts()
+    snapshot.update(
+        kernel_cache_size=counts.versions,
+        kernel_cache_hits=counts.hits,
+        kernel_cache_misses=counts.misses,
+        driver=owner.driver.name,
+        device_name=owner.driver.device_name,
+        device_type=owner.driver.kind,
+        start_time=owner.start_time,
+    )
+    return snapshot
 
 
 def grain_metrics(grain: Grain, device: dict[str, object]) -> ResidentMemoryMetrics:

@@ -14,6 +14,7 @@ from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.checkpoint import checkpoint, hint_of
 from gpures_lab.grain.figures import grain_metrics
+from gpures_lab.grain.kept import Kept, programs_of
 from gpures_lab.grain.program import Program
 from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
-    from gpures_lab.grain.store.manifest import Json
+    from gpures_lab.grain.store.manifest import Json, Manifest
     from gpures_lab.metrics import ResidentMemoryMetrics
 
 __all__ = ["Grain", "allocate_named"]
@@ -59,6 +60,7 @@ class Grain(_native.GrainBase):
         "_hint",
         "_kept",
         "_kept_number",
+        "_manifest",
         "_named",
         "_program_texts",
         "_programs",
@@ -75,8 +77,9 @@ class Grain(_native.GrainBase):
     _state: GrainState
     _durable: bool  # the option
     _etag: int | None  # of the checkpoint that this grain wrote or came from
-    _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _kept: Kept | None  # what is in that checkpoint
     _kept_number: int  # of the contents in it
+    _manifest: Manifest | None  # its whole text
     _saving: int  # checkpoints under way
     _hint: str | None  # None: not looked yet
     placement: str
@@ -97,7 +100,7 @@ class Grain(_native.GrainBase):
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._task = None
         self._durable = durable
-        self._etag = self._kept = self._hint = None
+        self._etag = self._kept = self._manifest = self._hint = None
         self._kept_number = self._saving = 0
         self.placement = "dedicated" if dedicated else "shared"
         return self
@@ -289,7 +292,7 @@ class Grain(_native.GrainBase):
         self._named.clear()
         self._program_texts.clear()
         self._state.clear()
-        self._etag = self._kept = None
+        self._etag = self._kept = self._manifest = None
 
     def _owner(self) -> Any:  # the manager; the class is only known to type checkers
         owner = self.manager
@@ -297,15 +300,17 @@ class Grain(_native.GrainBase):
             self.ping()  # raises RingClosed with the cure
         return owner
 
-    def _version(self) -> int:
-        return self._counts()["messages"]
+    def _version(self, *, posted: bool = False) -> int:
+        """Count what may have changed it: answered so far, or with all that is ``posted``."""
+        counts = self._counts()
+        return counts["messages"] + counts["touched"] + counts["pending"] * posted
 
     def _changed(self) -> bool:
         if self._kept is None:
-            return self._counts()["allocations"] > 0 or len(self._state) > 0
-        counts = self._counts()
-        version, state = self._kept
-        return counts["messages"] + counts["pending"] != version or self._state.snapshot() != state
+            return (
+                self._counts()["allocations"] > 0 or len(self._state) > 0 or bool(programs_of(self))
+            )
+        return self._kept.is_behind(self, self._version(posted=True))
 
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, service times, pending and allocations; device-wide rest.

@@ -16,17 +16,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gpures_lab.errors import GpuResError, RingFull, StateConflict
-from gpures_lab.grain.checkpoint import contents_of, copies_of, keep
+from gpures_lab.errors import GpuResError, RingFull, StaleHandle, StateConflict
+from gpures_lab.grain.checkpoint import Contents, contents_of, copies_of, keep
+from gpures_lab.grain.kept import Kept
 from gpures_lab.grain.spill import Spill, SpilledArray
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
+    from gpures_lab.grain.store import Manifest
 
 __all__ = ["Asleep", "Residency", "deactivate", "make_room", "wake"]
 
@@ -42,28 +46,40 @@ class Asleep(Protocol):
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
         """Return contents by handle."""
 
+    def rename(self, handles: dict[int, int]) -> None:
+        """Go by other handles from now on: old to new."""
+
     def forget(self) -> None:
         """Remove what nobody needs any more."""
 
 
 class _Stored:
-    def __init__(self, owner: GrainManager, key: str, etag: int) -> None:
-        self._owner, self._key, self._etag = owner, key, etag
+    """As a checkpoint: this very one, whatever its key has by then."""
+
+    def __init__(self, owner: GrainManager, manifest: Manifest, spill: Spill) -> None:
+        self._owner, self._manifest, self._spill = owner, manifest, spill
+        store = owner._saver.store()
+        self._pinned: dict[str, Path] = {}
+        for digest in {record.digest for record in manifest.arrays}:
+            file = store.blob_file(digest)
+            pinned = None if file is None else spill.pin(file)
+            if pinned is not None:
+                self._pinned[digest] = pinned
+
+    def kept(self, version: int) -> Kept:
+        """Return what a grain of this version has in the store."""
+        return Kept.of(self._manifest, version)
 
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
-        try:
-            _, arrays = self._owner._saver.store().load(self._key, self._etag)
-        except StateConflict as error:
-            raise StateConflict(
-                f"grain {self._key!r} was deactivated as checkpoint {self._etag}, which another "
-                f"writer has replaced: {error}",
-                key=self._key,
-                etag=self._etag,
-            ) from error
+        arrays = self._owner._saver.store().load_kept(self._manifest, self._pinned)
         return {int(handle): arrays[handle.name] for handle in handles}
 
+    def rename(self, handles: dict[int, int]) -> None:
+        """Nothing: a manifest goes by names."""
+
     def forget(self) -> None:
-        pass
+        for path in self._pinned.values():
+            self._spill.remove(path)
 
 
 class _Spilled:
@@ -76,9 +92,12 @@ class _Spilled:
             for handle in handles
         }
 
+    def rename(self, handles: dict[int, int]) -> None:
+        self._arrays = {handles[old]: each for old, each in self._arrays.items()}
+
     def forget(self) -> None:
         for each in self._arrays.values():
-            self._spill.remove(each)
+            self._spill.remove(each.path)
 
 
 class Residency:
@@ -104,7 +123,13 @@ class Residency:
             if not grain._is_asleep():
                 return
             handles = grain._live()
-            where = self._asleep[grain]
+            where = self._asleep.get(grain)
+            if where is None:
+                raise StaleHandle(
+                    f"grain {grain.key!r} went with an engine that failed; lab.grain({grain.key!r})"
+                    " is the one that has taken its place",
+                    grain=grain.key,
+                )
             arrays = where.load(handles)
             try:
                 for handle in handles:
@@ -116,8 +141,7 @@ class Residency:
                 raise
             if isinstance(where, _Stored):
                 # Nothing but the messages of the way back lies between it and its checkpoint.
-                counts = grain._counts()
-                grain._kept = (counts["messages"] + counts["pending"], grain.state.snapshot())
+                grain._kept = where.kept(grain._version(posted=True))
             grain._wake_up()
             del self._asleep[grain]
             where.forget()
@@ -150,8 +174,8 @@ class Residency:
             try:
                 if grain._changed():
                     keep(grain, contents_of(grain))
-                assert grain._etag is not None
-                return _Stored(self._owner, grain.key, grain._etag)
+                assert grain._manifest is not None
+                return _Stored(self._owner, grain._manifest, self._spill)
             except GpuResError:
                 if asked:
                     raise
@@ -236,6 +260,14 @@ class Residency:
             where.forget()
             return True
 
+    def take_over(self, grain: Grain, where: Asleep) -> None:
+        """Let a new grain sleep in the place of one that is gone."""
+        with self.lock:
+            if not grain._fall_asleep(False):
+                raise RingFull(f"grain {grain.key!r} is in use already", grain=grain.key)
+            grain._drop_memory()
+            self._asleep[grain] = where
+
     def take_all(self) -> list[tuple[Grain, Asleep]]:
         """Hand over the grains that are asleep; for who brings them elsewhere."""
         with self.lock:
@@ -246,6 +278,20 @@ class Residency:
     def is_stored(self, grain: Grain) -> bool:
         """Whether a grain that is asleep lies in the store."""
         return isinstance(self._asleep.get(grain), _Stored)
+
+    def is_kept(self, grain: Grain) -> bool:
+        """Whether a grain that is asleep lies in the store as it is, state and programs too."""
+        where = self._asleep.get(grain)
+        return isinstance(where, _Stored) and not where.kept(0).is_behind(grain, 0)
+
+    def contents_at_the_end(self, grain: Grain) -> Contents:
+        """Return what a grain holds when no message can wake it any more."""
+        where = self._asleep.get(grain)
+        if where is None:
+            return contents_of(grain)
+        if not isinstance(where, _Stored):
+            raise StateConflict("the store had refused it when it was deactivated")
+        return contents_of(grain, where.load(grain._live()))
 
     def close(self) -> None:
         """Remove the spill folder."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gpures_lab.errors import InvalidOption
-from gpures_lab.grain.directory import GrainManager, manager
+from gpures_lab.grain.directory import GrainManager
+from gpures_lab.grain.own import manager
 from gpures_lab.metrics.prometheus import registry
 from gpures_lab.metrics.server import MetricsServer
 

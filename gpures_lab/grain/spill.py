@@ -1,4 +1,8 @@
-"""Where the memory of deactivated grains waits: a folder that ends with the process."""
+"""Where the memory of deactivated grains waits: a folder that ends with the process.
+
+Durable ones wait in the store; here lie second names of their blobs, so that no prune takes what
+another writer has replaced meanwhile.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import os
 import secrets
 import shutil
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,10 +77,18 @@ class Spill:
             )
         return data
 
+    def pin(self, file: Path) -> Path | None:
+        """Give a file one more name; None where that cannot be (another disk, no such file)."""
+        with suppress(OSError):
+            path = self._place() / secrets.token_hex(16)
+            os.link(file, path)
+            return path
+        return None
+
     @staticmethod
-    def remove(spilled: SpilledArray) -> None:
-        """Forget bytes."""
-        spilled.path.unlink(missing_ok=True)
+    def remove(path: Path) -> None:
+        """Forget bytes, or a name."""
+        path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder and all in it."""

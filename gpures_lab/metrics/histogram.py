@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,6 +31,7 @@ __all__ = [
     "difference",
     "of_grain",
     "percentile",
+    "percentiles",
     "upper_bound_ns",
 ]
 
@@ -69,13 +71,25 @@ def percentile(counts: NDArray[np.uint64], percent: float) -> int | None:
     int or None
         Nanoseconds; ``None`` when nothing was counted.
     """
+    (found,) = percentiles(counts, percent)
+    return found
+
+
+def percentiles(counts: NDArray[np.uint64], *percents: float) -> list[int | None]:
+    """Several of them, over one running sum."""
     running = np.cumsum(counts, dtype=np.uint64)
     total = int(running[-1])
     if total == 0:
-        return None
+        return [None] * len(percents)
     # Exact arithmetic: 0.07 * 100 is 7.000000000000001 in floats, which is the wrong rank.
-    rank = max(1, math.ceil(total * Fraction(percent).limit_denominator(1000) / 100))
-    return upper_bound_ns(int(np.searchsorted(running, np.uint64(rank))))
+    ranks = [max(1, math.ceil(total * _exact(percent) / 100)) for percent in percents]
+    found = np.searchsorted(running, np.array(ranks, np.uint64))
+    return [upper_bound_ns(bucket) for bucket in found.tolist()]
+
+
+@cache
+def _exact(percent: float) -> Fraction:
+    return Fraction(percent).limit_denominator(1000)
 
 
 def difference(newer: NDArray[np.uint64], older: NDArray[np.uint64]) -> NDArray[np.uint64]:

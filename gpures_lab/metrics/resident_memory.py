@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from gpures_lab.metrics import histogram, report
 from gpures_lab.metrics.snapshot import STAGES, Snapshot, counts, integer, text, time
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["ResidentMemoryMetrics", "from_snapshot"]
 
 _NS_PER_S = 1e9
+PERCENTS: Final = (50, 95, 99)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,9 +141,13 @@ def from_snapshot(snapshot: Snapshot, previous: Snapshot | None = None) -> Resid
             for stage, newer in histograms.items()
         }
 
-    def percentile(stage: str, percent: int) -> int | None:
-        return histogram.percentile(histograms[stage], percent)
-
+    percentiles = {
+        f"{stage}_p{percent}_ns": found
+        for stage in STAGES
+        for percent, found in zip(
+            PERCENTS, histogram.percentiles(histograms[stage], *PERCENTS), strict=True
+        )
+    }
     return ResidentMemoryMetrics(
         total_pool_size_bytes=total,
         used_pool_size_bytes=used,
@@ -160,15 +165,7 @@ def from_snapshot(snapshot: Snapshot, previous: Snapshot | None = None) -> Resid
         device_type=text(snapshot, "device_type"),
         device_name=text(snapshot, "device_name"),
         start_time=time(snapshot, "start_time"),
-        queue_p50_ns=percentile("queue", 50),
-        queue_p95_ns=percentile("queue", 95),
-        queue_p99_ns=percentile("queue", 99),
-        service_p50_ns=percentile("service", 50),
-        service_p95_ns=percentile("service", 95),
-        service_p99_ns=percentile("service", 99),
-        round_trip_p50_ns=percentile("round_trip", 50),
-        round_trip_p95_ns=percentile("round_trip", 95),
-        round_trip_p99_ns=percentile("round_trip", 99),
+        **percentiles,
         evictions=integer(snapshot, "pool_evictions"),
         exported_blocks=integer(snapshot, "exported_blocks"),
         errors=integer(snapshot, "messages_failed"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -140,9 +141,10 @@ class Dashboard:
         self._controls.close()
 
     def _tick(self) -> bool:
+        texts = time.monotonic() >= self._next_text_s
         with self._lock:
             try:
-                reading = self._reader.read()
+                reading = self._reader.read(table=texts)
             except RingClosed:
                 self._stale = True
             else:
@@ -158,8 +160,8 @@ class Dashboard:
             controls.offer(list(self.lab.grains))
             controls.say(self.status)
             self._showing.look()
-            if reading.taken_at.timestamp() >= self._next_text_s:
-                self._next_text_s = reading.taken_at.timestamp() + TEXT_PERIOD_S
+            if texts:
+                self._next_text_s = time.monotonic() + TEXT_PERIOD_S
                 self._page.show_messages(self._trace.messages(MOST_MESSAGES))
                 self._table.value = runs_html(reading.runs, self._palette) + grains_html(
                     reading, self.lab.driver.label, self._palette

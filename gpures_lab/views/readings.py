@@ -105,6 +105,7 @@ class Reader:
         self.window_s = window_s
         self._past: deque[Snapshot] = deque()
         self._grain_before: tuple[str, int, int] | None = None
+        self._table: dict[str, list[object]] = {name: [] for name in GRAIN_COLUMNS}
 
     @property
     def window_s(self) -> float:
@@ -121,8 +122,10 @@ class Reader:
             )
         self._window_s = value
 
-    def read(self) -> Reading:
-        """Take one reading. Costs one snapshot, and one count per grain.
+    def read(self, *, table: bool = True) -> Reading:
+        """Take one reading. Costs one snapshot, and with ``table`` one count per grain.
+
+        Without, ``grains`` is as it was read before.
 
         Raises
         ------
@@ -149,11 +152,13 @@ class Reader:
         for name in LATENCIES:
             row[name] = _number(getattr(metrics, f"{name}_ns"))
         row.update(self._grain_row(grains.get(self.grain or ""), uptime_ns))
+        if table:
+            self._table = _busiest(list(grains.values()))
         return Reading(
             taken_at=taken_at,
             metrics=metrics,
             row=row,
-            grains=_busiest(list(grains.values())),
+            grains=self._table,
             grain_count=len(grains),
             runs=self.lab.runs,
         )

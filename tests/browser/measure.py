@@ -1,4 +1,6 @@
-"""What the extension costs, and how soon it answers: ``python -m tests.browser.measure``.
+"""What extension and dashboard cost, and how soon they answer: ``python -m tests.browser.measure``.
+
+``--only extension`` or ``--only dashboard`` measures one of them.
 
 Prints one line a row, with what was wanted. Times are the page's own clock; CPU time is that of the
 page's process, all threads, as the system counts it (drawing is on the CPU here).
@@ -6,6 +8,7 @@ page's process, all threads, as the system counts it (drawing is on the CPU here
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import re
 import shutil
@@ -16,7 +19,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tests.browser import measure_dashboard
 from tests.browser.lab import LABEXTENSION, Lab, NotebookPage, Server, labextension_missing
+from tests.browser.rows import say
 from tests.conftest import CHROMIUM
 
 if TYPE_CHECKING:
@@ -66,11 +71,6 @@ PRESS: Final = """
   document.querySelector('[data-action=park]').click();
 })
 """
-
-
-def say(what: str, measured: str, wanted: str, kept: bool) -> None:
-    sys.stdout.write(f"{what}: {measured} (wanted: {wanted}) {'kept' if kept else 'NOT KEPT'}\n")
-    sys.stdout.flush()
 
 
 def at_start(page: NotebookPage) -> None:
@@ -189,8 +189,46 @@ def stale(page: NotebookPage) -> None:
     say("'stale since' after the sampler's death", f"{took:.1f} s", "<= 3 s", took <= 3)
 
 
+def extension(browser: Browser, lab: Lab) -> None:
+    """The rows of the sidebar."""
+    page = lab.notebook(LOAD, BUSY.format(seconds=2 * WATCHED_S + 30), DEATH)
+    at_start(page)
+    page.run(0)
+    page.command("gpures-lab:open-sidebar")
+    page.page.locator(".gpl-Row:visible").first.wait_for()
+    page.page.evaluate(
+        f"""() => {{
+          const all = [...window.jupyterapp.shell.widgets('left')];
+          const panel = all.find(each => each.id === 'gpures-lab-sidebar');
+          panel.active.configure({{rate: {RATE_HZ}, window: 5}});
+        }}"""
+    )
+    page.start(1)
+    page.wait_until_busy()
+    presses(page)
+    watching(browser, page)
+    typing(page)
+    page.wait_until_idle()
+    stale(page)
+
+
+def dashboard(_browser: Browser, lab: Lab) -> None:
+    """The rows of the dashboard."""
+    page = lab.notebook(*measure_dashboard.CELLS)
+    page.page.set_viewport_size({"width": 1400, "height": 1300})
+    page.run(0)
+    page.run(1)
+    page.page.locator(".bk-Figure").nth(5).wait_for()
+    page.page.locator(".bk-GridPlot").first.evaluate("each => each.scrollIntoView()")
+    measure_dashboard.frames(page)
+    measure_dashboard.heap(page)
+
+
 def main() -> int:
     """Measure everything; 2 if it cannot be measured here."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", choices=("extension", "dashboard"))
+    given = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
@@ -205,27 +243,12 @@ def main() -> int:
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
-        with Lab(server, browser) as lab:
-            page = lab.notebook(LOAD, BUSY.format(seconds=2 * WATCHED_S + 30), DEATH)
-            at_start(page)
-            page.run(0)
-            page.command("gpures-lab:open-sidebar")
-            page.page.locator(".gpl-Row:visible").first.wait_for()
-            page.page.evaluate(
-                f"""() => {{
-                  const all = [...window.jupyterapp.shell.widgets('left')];
-                  const panel = all.find(each => each.id === 'gpures-lab-sidebar');
-                  panel.active.configure({{rate: {RATE_HZ}, window: 5}});
-                }}"""
-            )
-            page.start(1)
-            page.wait_until_busy()
-            presses(page)
-            watching(browser, page)
-            typing(page)
-            page.wait_until_idle()
-            stale(page)
-            say("errors in the console", str(len(lab.errors)), "none", not lab.errors)
+        for name, measure in (("extension", extension), ("dashboard", dashboard)):
+            if given.only not in (None, name):
+                continue
+            with Lab(server, browser) as lab:
+                measure(browser, lab)
+                say(f"errors in the console, {name}", str(len(lab.errors)), "none", not lab.errors)
         browser.close()
     return 0
 

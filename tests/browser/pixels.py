@@ -10,11 +10,11 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from playwright.sync_api import Locator
+    from playwright.sync_api import FloatRect, Locator, Page
 
     from tests.browser.lab import NotebookPage
 
-__all__ = ["STALE", "colour", "outputs", "pixels", "reload", "scroll_to"]
+__all__ = ["STALE", "colour", "outputs", "pixels", "pixels_of", "reload", "scroll_to"]
 
 STALE = """() => (window.Bokeh?.documents ?? [])
   .flatMap(each => [...each._all_models.values()])
@@ -31,8 +31,13 @@ def pixels(notebook: NotebookPage, place: Locator) -> NDArray[np.uint8]:
     """Return what is drawn there, rows of RGB; it must be within the window."""
     box = place.bounding_box()
     assert box is not None
-    # Not the element's own screenshot: that waits for two frames in which nothing moved.
-    image = Image.open(io.BytesIO(notebook.page.screenshot(clip=box)))
+    return pixels_of(notebook.page, box)
+
+
+def pixels_of(page: Page, box: FloatRect) -> NDArray[np.uint8]:
+    """Return what is drawn in a part of the window."""
+    # Not an element's own screenshot: that waits for two frames in which nothing moved.
+    image = Image.open(io.BytesIO(page.screenshot(clip=box)))
     return np.asarray(image.convert("RGB"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import threading
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab import environment
+from gpures_lab.grain import spill
 from gpures_lab.ring.wire import HostWork
 from tests.grain.engines import LIMIT_S, Latch, add, in_threads, run_python
 
@@ -129,6 +131,64 @@ def test_a_durable_grain_is_saved_when_it_changed(
     assert grain._etag == 3
     lab.close()
     assert "checkpoint 3 of" in repr(make_lab(**urls).grain("g"))
+
+
+@pytest.mark.parametrize("how", ["borrow", "a program of another grain"])
+def test_a_durable_grain_is_saved_whatever_changed_it(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], how: str
+) -> None:
+    """Would catch: an acknowledged write that no message of its own made, and no save keeps."""
+    lab = make_lab("slots4", **urls)
+    grain, other = lab.grain("g", durable=True), lab.grain("other")
+    x = grain.allocate(1000, name="x")
+    with other.record() as negate:
+        grain.compute("kernels/Neg", inputs=[x], outputs=[x])
+
+    def change(value: float) -> None:
+        if how == "borrow":
+            with grain.borrow(x) as array:
+                array[:] = value
+        else:
+            grain.write(x, -value).result(LIMIT_S)
+            assert grain.checkpoint().result(LIMIT_S)
+            negate.run().result(LIMIT_S)
+
+    for value in (1, 2):
+        change(value)
+        assert grain.deactivate().result(LIMIT_S) is None
+        assert set(x.read().result(LIMIT_S)) == {value}
+        assert grain.checkpoint().result(LIMIT_S)
+    change(3)
+    lab.close()
+    with gl.GrainManager(device="host", **urls) as second:
+        assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {3}
+
+
+@pytest.mark.parametrize("ending", ["asleep", "woken", "close"])
+def test_a_durable_grain_is_saved_for_its_programs_and_state_alone(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], ending: str
+) -> None:
+    """Would catch: a program recorded, or state set, after the last checkpoint that is lost."""
+    lab = make_lab("slots4", **urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1).result(LIMIT_S)
+    assert grain.checkpoint().result(LIMIT_S) == 1
+    with grain.record(name="double") as double:
+        grain.compute("kernels/Add", inputs=[x, x], outputs=[x])
+    if ending != "close":
+        assert grain.deactivate().result(LIMIT_S) is None
+        assert grain._etag == 2
+        grain.state["late"] = 5
+    if ending == "woken":
+        assert set(x.read().result(LIMIT_S)) == {1}
+    lab.close()
+    del double
+    with gl.GrainManager(device="host", **urls) as second:
+        back = second.restore("g")
+        back.program("double").run().result(LIMIT_S)
+        assert set(back.handles["x"].read().result(LIMIT_S)) == {2}
+        assert back.state == ({} if ending == "close" else {"late": 5})
 
 
 def test_close_saves_durable_grains_and_says_what_ends(
@@ -414,3 +474,56 @@ def test_restore_comes_after_the_checkpoints_asked_for_before(
     leave.set()
     assert kept.result(LIMIT_S) == 2
     assert back.handles["x"].read().result(LIMIT_S).tolist() == [2] * 4
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], pruned: bool
+) -> None:
+    """Acknowledged contents that no call of their grain can reach any more."""
+    lab, second = make_lab(**urls), make_lab(**urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1)
+    asleep(grain)
+    theirs = second.grain("g")
+    theirs.allocate(3, name="x").write(9)
+    assert theirs.checkpoint(replace=True).result(LIMIT_S) == 2
+    if pruned:
+        assert second._saver.store().prune().blobs > 0
+    assert set(x.read().result(LIMIT_S)) == {1}
+    x.write(2)
+    for save in (grain.checkpoint, grain.deactivate):
+        with pytest.raises(gl.StateConflict, match=r"etag 2, expected 1.*replace=True"):
+            save().result(LIMIT_S)
+    assert set(x.read().result(LIMIT_S)) == {2}
+    assert grain.checkpoint(replace=True).result(LIMIT_S) == 3
+    theirs.discard()
+    assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {2}
+    assert [path.name for path in (environment.state_dir() / "spill").glob("*/*")] == ["lock"]
+
+
+def test_a_replaced_checkpoint_that_was_pruned_where_files_have_one_name(
+    make_lab: Callable[..., gl.GrainManager],
+    urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A grain that is lost without a word of what is left."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    monkeypatch.setattr(spill.os, "link", refuse)
+    lab, second = make_lab(**urls), make_lab(**urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1)
+    asleep(grain)
+    theirs = second.grain("g")
+    theirs.allocate(3, name="x").write(9)
+    theirs.checkpoint(replace=True).result(LIMIT_S)
+    second._saver.store().prune()
+    with pytest.raises(gl.StateConflict, match=r"checkpoint 1 of 'g'.*replaced by 2.*discard\(\)"):
+        x.read()
+    grain.discard()
+    assert set(lab.restore("g").handles["x"].read().result(LIMIT_S)) == {9}

@@ -210,6 +210,15 @@ def test_the_compilers_error_comes_with_the_bodys_line() -> None:
     assert "error" in caught.value.__dict__["compiler"]
 
 
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_body_cannot_throw(checked: bool) -> None:
+    """Would catch: an exception that ends the process, for nobody could catch it."""
+    body = "if (x[i] > 2) throw 1;\nz[i] = x[i];"
+    f = cpp_kernel("f", "const float* x, float* z", body, checked=checked)
+    with pytest.raises(CompileError, match="line 1: .*exception"):
+        call(f, [np.ones(4, "f4")], [np.zeros(4, "f4")])
+
+
 def test_inputs_cannot_be_stored_to() -> None:
     f = cpp_kernel("f", _BLUR, "x[i] = 1; z[i] = w;")
     with pytest.raises(CompileError, match="line 1"):

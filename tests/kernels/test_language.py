@@ -274,6 +274,17 @@ def test_complex_parts() -> None:
     _agree(f, [np.array([3 + 4j, -1j, 2.0])], [np.zeros(3)])
 
 
+def test_complex_of_two_parts() -> None:
+    def f(i, x, y, z):
+        z[i] = complex(x[i], y[i]) + complex(1, x[i]) + complex(y[i])
+
+    for dtype in ("f4", "f8"):
+        x, y = np.array([1.5, -2.0], dtype), np.array([0.25, 4.0], dtype)
+        z = np.zeros(2, "c8" if dtype == "f4" else "c16")
+        call(kernel(f), [x, y], [z])
+        np.testing.assert_array_equal(z, (x + 1j * y) + (1 + 1j * x) + y)
+
+
 def test_names_that_are_not_ascii_or_python_words_of_the_target() -> None:
     """Catches user names that meet the generated code's own."""
 

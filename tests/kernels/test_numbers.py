@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import linecache
 from typing import Any
 
 import numpy as np
@@ -132,6 +133,40 @@ def test_a_literal_that_does_not_fit_is_an_error_with_the_cure() -> None:
 
     with pytest.raises(CompileError, match=r"300 does not fit uint8.*np\.int64"):
         _first(f, [np.array([1], "uint8")], "int64")
+
+
+@pytest.mark.parametrize(
+    "literal", ["2**64", "10**20", "1 << 64", "2**10**6", "-(2**65)", "x[i] + 10**20", "~(2**64)"]
+)
+def test_a_literal_beyond_64_bits_is_an_error(literal: str) -> None:
+    """Would catch: a constant that wraps to 0."""
+    f = _defined(f"z[i] = {literal}")
+    with pytest.raises(CompileError, match="line 2: .* does not fit 64 bits"):
+        _first(f, [np.zeros(1)], "int64")
+
+
+@pytest.mark.parametrize("literal", ["5 // 0", "7 % 0", "1 / 0"])
+def test_literals_that_divide_by_zero_are_an_error(literal: str) -> None:
+    f = _defined(f"z[i] = {literal}")
+    with pytest.raises(CompileError, match="divides by zero"):
+        _first(f, [np.zeros(1)], "float64")
+
+
+def test_the_largest_literals_fit() -> None:
+    assert _first(_defined("z[i] = 2**63 - 1"), [np.zeros(1)], "int64") == 2**63 - 1
+    assert _first(_defined("z[i] = 10**20 // 10**19"), [np.zeros(1)], "int64") == 10
+    assert _first(_defined("z[i] = 2**64 - 1"), [np.zeros(1)], "uint64") == 2**64 - 1
+    assert _first(_defined("z[i] = -(2**63)"), [np.zeros(1)], "int64") == -(2**63)
+
+
+def _defined(statement: str) -> Any:
+    """A function with this body, whose source can be found."""
+    text = f"def f(i, x, z):\n    {statement}\n"
+    name = f"<{statement}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    made: dict[str, Any] = {}
+    exec(compile(text, name, "exec"), made)  # noqa: S102 - a literal of this file
+    return made["f"]
 
 
 def test_a_python_int_param_wraps_to_the_elements_dtype() -> None:

@@ -50,9 +50,9 @@ def test_loading_is_light_and_starts_no_manager() -> None:
         shell = InteractiveShell.instance()
         threads = threading.active_count()
         shell.run_cell("%load_ext gpures_lab").raise_error()
-        from gpures_lab.grain import directory
+        from gpures_lab.grain import own
         heavy = [m for m in ("bokeh", "numba", "pandas") if m in sys.modules]
-        print(heavy, directory._own, threading.active_count() - threads)
+        print(heavy, own._own, threading.active_count() - threads)
         """
     )
     assert done.stdout.strip() == "[] None 0", done.stdout + done.stderr

@@ -37,9 +37,9 @@ CELL_LIMIT_S = 120
 PROBE = """
 def _held(wanted=None, tries=100):
     import gc, os, threading
-    from gpures_lab.grain import directory
+    from gpures_lab.grain import ending
     gc.collect()
-    labs = [lab for lab in directory._live if not lab.closed]
+    labs = [lab for lab in ending.living if not lab.closed]
     for lab in labs:
         for grain in lab.grains.values():
             grain.barrier().result(60)

@@ -143,7 +143,7 @@ def test_it_prints_nothing(shown: Dashboard, capfd: pytest.CaptureFixture[str]) 
     def fail() -> Any:
         raise ValueError("a snapshot failed")
 
-    shown._reader.read = fail  # type: ignore[method-assign]
+    shown._reader.read = fail  # type: ignore[assignment, method-assign]
     until(lambda: shown._ticker.last_error is not None)
     assert shown._ticker.running
     assert capfd.readouterr() == ("", "")

@@ -16,7 +16,7 @@ class Engine;
 struct Held;
 
 struct GrainCounts {
-  u64 messages = 0, failed = 0, service_ns = 0, pending = 0, idle_ns = 0;
+  u64 messages = 0, failed = 0, service_ns = 0, pending = 0, touched = 0, idle_ns = 0;
 };
 
 class Grain {
@@ -32,16 +32,17 @@ class Grain {
   u64 allocations = 0, bytes = 0;
 
   // The rest is guarded by the ring's lock.
-  u32 hold = 0;                            // > 0: messages are held back
-  u64 holder = 0;                          // the thread that holds
-  u32 inflight = 0;                        // in slots, not answered
-  u32 flying = 0;                          // on a stream, not ended: later messages are held back
-  u32 stream = 0;                          // which, while some are
-  bool sending = false;                    // a large transfer is being posted in parts
+  u32 hold = 0;          // > 0: messages are held back
+  u64 holder = 0;        // the thread that holds
+  u32 inflight = 0;      // in slots, not answered
+  u32 flying = 0;        // on a stream, not ended: later messages are held back
+  u32 stream = 0;        // which, while some are
+  u64 touched = 0;       // changes by no message of its own: borrows, others' programs
+  bool sending = false;  // a large transfer is being posted in parts
   std::unique_ptr<std::deque<Held>> held;  // made when first needed
   GrainCounts counts;
-  LatencyCounts service;                   // of `counts.messages`
-  u64 used;                                // ticks of the newest answer
+  LatencyCounts service;  // of `counts.messages`
+  u64 used;               // ticks of the newest answer
 };
 
 }  // namespace gpures

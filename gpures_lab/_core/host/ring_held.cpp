@@ -20,7 +20,7 @@ void RingHost::enqueue(Grain& grain, const Outgoing& message) {
   ++held_count_;
 }
 
-bool RingHost::is_busy(const std::vector<const Grain*>& uses, u64 ticket) {
+bool RingHost::is_busy(const std::vector<Grain*>& uses, u64 ticket) {
   return std::any_of(uses.begin(), uses.end(), [&](const Grain* grain) {
     if (grain->flying != 0 || (grain->hold != 0 && grain->holder == kCut)) return true;
     return grain->held &&
@@ -94,6 +94,7 @@ RingHost::Hold RingHost::try_hold(Grain& grain, u64 thread) {
   }
   ++grain.hold;
   grain.holder = thread;
+  grain.touched += thread != kCut;
   return Hold::kDone;
 }
 
@@ -101,6 +102,7 @@ bool RingHost::unhold(Grain& grain) {
   bool free;
   {
     std::lock_guard guard(mutex_);
+    grain.touched += grain.holder != kCut;
     free = --grain.hold == 0;
   }
   poll();

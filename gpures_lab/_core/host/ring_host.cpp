@@ -209,6 +209,9 @@ void RingHost::place(Grain& grain, Outgoing& message) {
                      ticks(),       message.destination_bytes,
                      message.chunk, message.uses && !message.uses->empty()};
   outside_runs_ += waiting_[index].outside;
+  if (message.uses) {
+    for (Grain* used : *message.uses) ++used->touched;
+  }
   request.position.store(position, std::memory_order_release);
   ++grain.inflight;
   if (message.slot.opcode == u16(Opcode::kRelease)) {

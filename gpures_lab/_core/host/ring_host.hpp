@@ -37,14 +37,14 @@ struct Outgoing {
   u32 block = kNone;     // Release: the block that returns to the pool
   u32 kernel = 0;        // Compute: for the trace
   bool passes = false;   // a checkpoint's read: not held back, nor refused before the end
-  const std::vector<const Grain*>* uses = nullptr;  // RunProgram: other grains that it changes
+  const std::vector<Grain*>* uses = nullptr;  // RunProgram: other grains that it changes
   bool keeps_id = false;  // Release: the handle lives on without memory (deactivation)
 };
 
 struct Held {
   Outgoing message;
   std::vector<u8> page;
-  std::vector<const Grain*> uses;
+  std::vector<Grain*> uses;
   u64 ticket;                        // call order over the ring, for Barrier
   std::unique_ptr<StreamWork> work;  // it goes on a stream, not into a slot
 };
@@ -190,7 +190,7 @@ class RingHost {
   bool flush_held();
   bool may_go(const Held& front) const;
   // A cut of one of them, or an earlier work of the streams, is under way.
-  static bool is_busy(const std::vector<const Grain*>& uses, u64 ticket);
+  static bool is_busy(const std::vector<Grain*>& uses, u64 ticket);
   void answer(Request* request);
   void answer_here(const Outgoing& message, Status status);
   void recycle_handle(u64 handle);

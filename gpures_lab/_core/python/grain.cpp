@@ -200,15 +200,15 @@ PyObject* unhold(PyObject* object, PyObject*) {
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I,s:K}", "messages", counts.messages, "failed",
-                       counts.failed, "service_ns", counts.service_ns, "pending", counts.pending,
-                       "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
-                       "ring", self->core->ring.view.index, "index", self->core->index, "idle_ns",
-                       counts.idle_ns);
+  return Py_BuildValue(
+      "{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:I,s:I,s:K}", "touched", counts.touched, "messages",
+      counts.messages, "failed", counts.failed, "service_ns", counts.service_ns, "pending",
+      counts.pending, "allocations", u64(self->core->allocations), "bytes", u64(self->core->bytes),
+      "ring", self->core->ring.view.index, "index", self->core->index, "idle_ns", counts.idle_ns);
 }
 
-// (packed counts, p50, p99) of service times; percentiles of what was counted since `older`, which an
-// earlier call gave, or None. None where nothing was.
+// (packed counts, p50, p99) of service times; percentiles of what was counted since `older`, which
+// an earlier call gave, or None. None where nothing was.
 PyObject* service(PyObject* object, PyObject* older) {
   GrainObject* self = as(object);
   std::span<const u64> before;
@@ -323,8 +323,7 @@ bool add_grain_type(PyObject* module) {
     }
     Py_DECREF(function);
   }
-  return
-         PyModule_AddObjectRef(module, "GrainBase", reinterpret_cast<PyObject*>(grain_type)) == 0;
+  return PyModule_AddObjectRef(module, "GrainBase", reinterpret_cast<PyObject*>(grain_type)) == 0;
 }
 
 }  // namespace gpures::python

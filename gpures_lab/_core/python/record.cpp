@@ -78,9 +78,9 @@ PyObject* grain_run_program(PyObject* object, PyObject* args) {
     payload.late = u32(u64(late.len) / sizeof(u64));
     message.page = late.buf;
     message.page_bytes = u32(late.len);
-    std::vector<const Grain*> uses;
+    std::vector<Grain*> uses;
     for (Py_ssize_t n = 0; n < PyTuple_GET_SIZE(grains); ++n) {
-      const Grain* used = as(PyTuple_GET_ITEM(grains, n))->core;
+      Grain* used = as(PyTuple_GET_ITEM(grains, n))->core;
       if (used != self->core) uses.push_back(used);
     }
     message.uses = &uses;

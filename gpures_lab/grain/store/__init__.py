@@ -2,6 +2,7 @@
 
 =================  ======================================================================
 ``store.py``       `StateStore`: save, load, list, prune
+``saving.py``      one save on its way: leases, blobs, one transaction
 ``manifest.py``    what a checkpoint says about its grain, and its form as text
 ``blobs.py``       arrays as safetensors files, named by the digest of their bytes
 ``hashing.py``     digests computed while the disk works

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch
 from gpures_lab.grain.store.hashing import PART_BYTES, Hashing
-from gpures_lab.grain.store.manifest import ArrayRecord, digest_of
+from gpures_lab.grain.store.manifest import DTYPES, ArrayRecord, digest_of
 from gpures_lab.grain.store.pace import FULL_SPEED, Pace
 from gpures_lab.grain.store.places import private_folder, sync
 
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Blob", "BlobStore", "Loaded", "encode"]
 
-_DTYPES: Final = frozenset(
-    [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    ]
-)
 _LETTERS: Final = {"i": "I", "u": "U", "f": "F"}
 _PAIRS: Final = {"complex64": "float32", "complex128": "float64"}
 _COMING: Final = ".0000000000000000.tmp"
@@ -79,10 +61,10 @@ def encode(name: str, array: NDArray[Any]) -> Blob:
     if not isinstance(array, np.ndarray):
         raise DtypeMismatch(f"{name!r} is a {type(array).__name__}; give a NumPy array", name=name)
     dtype = array.dtype
-    if not dtype.isnative or dtype.name not in _DTYPES:
+    if not dtype.isnative or dtype.name not in DTYPES:
         raise DtypeMismatch(
             f"{name!r} has dtype {dtype.str!r}, which a checkpoint cannot keep; "
-            f"cast it to one of {', '.join(sorted(_DTYPES))}, in this machine's byte order",
+            f"cast it to one of {', '.join(sorted(DTYPES))}, in this machine's byte order",
             name=name,
             dtype=dtype.str,
         )
@@ -151,6 +133,7 @@ class BlobStore:
         from fsspec.core import url_to_fs
         from fsspec.implementations.local import LocalFileSystem
 
+        self.url = url
         self._files, root = url_to_fs(url)
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._files, LocalFileSystem)
@@ -159,7 +142,8 @@ class BlobStore:
 
     def path(self, digest: str) -> str:
         """Where the blob lies; only a digest can be part of a path."""
-        assert re.fullmatch(r"[0-9a-f]{64}", digest), digest
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise CheckpointCorrupt(f"{digest!r} is no digest, so it names no blob")
         return f"{self._root}/{digest[:2]}/{digest}.safetensors"
 
     def write(self, digest: str, blob: Blob) -> None:
@@ -199,22 +183,27 @@ class BlobStore:
         """Remove what `bring` wrote, if it is there."""
         Path(self.path(temporary) + _COMING).unlink(missing_ok=True)
 
-    def load(self, record: ArrayRecord) -> Loaded | None:
-        """Return the array of a blob, hashed while it is read; ``None`` if it is not there."""
+    def load(self, record: ArrayRecord, elsewhere: Path | None = None) -> Loaded | None:
+        """Return the array of a blob, hashed while it is read; ``None`` if it is not there.
+
+        ``elsewhere`` is looked at next, if given.
+        """
         import numpy as np
 
         try:
             if self._local:
-                return self._load_local(record)
+                return self._load_local(record, Path(self.path(record.digest)))
             raw = np.frombuffer(bytearray(self._files.cat_file(self.path(record.digest))), np.uint8)
         except FileNotFoundError:
-            return None
+            if elsewhere is None or not elsewhere.exists():
+                return None
+            return self._load_local(record, elsewhere)
         return self._loaded(record, raw, Hashing(b"", raw.data))
 
-    def _load_local(self, record: ArrayRecord) -> Loaded:
+    def _load_local(self, record: ArrayRecord, path: Path) -> Loaded:
         import numpy as np
 
-        with Path(self.path(record.digest)).open("rb", buffering=0) as file:
+        with path.open("rb", buffering=0) as file:
             raw = np.empty(os.fstat(file.fileno()).st_size, np.uint8)
             hashing = Hashing(b"", raw.data, arriving=True)
             there = 0

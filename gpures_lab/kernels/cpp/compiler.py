@@ -26,11 +26,12 @@ _TIMEOUT_S = 900.0
 # C++17: what NVRTC takes by default, and its headers are twice as quick to read as C++20's.
 # No contraction, so that results equal NumPy's; no strict aliasing, because one array may be
 # declared as long in one place and long long in another. Stack probes, so that runaway recursion
-# meets the guard page (KernelFault) instead of stepping over it into another thread's memory.
+# meets the guard page (KernelFault) instead of stepping over it into another thread's memory. No
+# exceptions, as on a device: nobody on a worker's stack could catch one.
 _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off", "-fno-math-errno"),
     *("-fno-trapping-math", "-fno-strict-aliasing", "-fno-sanitize=all"),
-    "-fstack-clash-protection",
+    *("-fstack-clash-protection", "-fno-exceptions"),
     *("-shared", "-fPIC", "-fvisibility=hidden", "-w"),
 )
 _ERROR = re.compile(rf"^{BODY_FILE}:(\d+):(?:\d+:)? (?:fatal )?error: (.*)$", re.MULTILINE)

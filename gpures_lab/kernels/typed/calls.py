@@ -137,7 +137,9 @@ def _weak_float(value: Expr) -> Expr:
 def _complex(scope: Scope, node: ast.Call, args: list[Expr]) -> Expr:
     if any(arg.type.kind == "c" for arg in args):
         raise scope.error("complex takes real numbers", node)
-    _, result = resolve(np.add, [arg.type for arg in args] + [WEAK_COMPLEX])
+    result = WEAK_COMPLEX
+    for arg in args:
+        _, result = resolve(np.add, [arg.type, result])
     part = "float32" if result.dtype == "complex64" else "float64"
     parts = [cast(arg, part) for arg in args]
     if len(parts) == 1:

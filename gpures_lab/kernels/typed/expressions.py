@@ -20,6 +20,10 @@ __all__ = ["expression", "subscripts"]
 
 def expression(scope: Scope, node: ast.expr) -> Expr:
     """Type one expression."""
+    return operations.fitting(scope, node, _typed(scope, node))
+
+
+def _typed(scope: Scope, node: ast.expr) -> Expr:
     rule = _RULES.get(type(node))
     if rule is None:
         what = type(node).__name__
@@ -54,8 +58,6 @@ def _captured(scope: Scope, node: ast.expr, name: str) -> Expr:
 
 def _constant(scope: Scope, node: ast.Constant) -> Expr:
     value = node.value
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
-        raise scope.error(f"{value} does not fit 64 bits", node)
     if not isinstance(value, (bool, int, float, complex)):
         raise scope.error(f"{value!r} is not a number", node)
     return Const(of_number(value), value)
@@ -134,12 +136,12 @@ def _attribute(scope: Scope, node: ast.Attribute) -> Expr:
 
 
 def _binary(scope: Scope, node: ast.BinOp) -> Expr:
-    left, right = expression(scope, node.left), expression(scope, node.right)
+    left, right = _typed(scope, node.left), _typed(scope, node.right)
     return operations.binary(scope, node, node.op, left, right)
 
 
 def _unary(scope: Scope, node: ast.UnaryOp) -> Expr:
-    return operations.unary(scope, node, node.op, expression(scope, node.operand))
+    return operations.unary(scope, node, node.op, _typed(scope, node.operand))
 
 
 def _compare(scope: Scope, node: ast.Compare) -> Expr:

@@ -22,7 +22,17 @@ from gpures_lab.kernels.typed.scalars import (
 from gpures_lab.kernels.typed.scope import Scope
 from gpures_lab.kernels.typed.tree import Cast, Const, Expr, Op, Select
 
-__all__ = ["apply_ufunc", "as_index", "binary", "cast", "compare", "select", "truth", "unary"]
+__all__ = [
+    "apply_ufunc",
+    "as_index",
+    "binary",
+    "cast",
+    "compare",
+    "fitting",
+    "select",
+    "truth",
+    "unary",
+]
 
 _BINARY: dict[type[ast.operator], tuple[str, Callable[[Any, Any], Any]]] = {
     ast.Add: ("add", operator.add),
@@ -135,9 +145,10 @@ def binary(scope: Scope, node: ast.AST, op: ast.operator, left: Expr, right: Exp
     if type(op) not in _BINARY:
         raise scope.error("matrix multiplication is not part of kernels", node)
     name, fold = _BINARY[type(op)]
-    folded = _fold(fold, left, right)
+    folded = _fold(scope, node, fold, left, right)
     if folded is not None:
         return folded
+    left, right = fitting(scope, node, left), fitting(scope, node, right)
     if name == "power":
         return _power(scope, node, left, right)
     return apply_ufunc(scope, node, name, (left, right), _shown(op))
@@ -148,7 +159,9 @@ def _shown(op: ast.operator) -> str:
     return ast.unparse(ast.BinOp(left=zero, op=op, right=zero))[2:-2]
 
 
-def _fold(fold: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Expr | None:
+def _fold(
+    scope: Scope, node: ast.AST, fold: Callable[[Any, Any], Any], left: Expr, right: Expr
+) -> Expr | None:
     """Literals combine in Python itself, before any dtype: ``1 / 3`` is one literal."""
     if not (isinstance(left, Const) and isinstance(right, Const)):
         return None
@@ -157,19 +170,29 @@ def _fold(fold: Callable[[Any, Any], Any], left: Expr, right: Expr) -> Expr | No
         return None
     if fold in (operator.pow, operator.lshift) and isinstance(values[1], int):
         size = abs(values[0]) if isinstance(values[0], int) else 1
-        if abs(values[1]) * max(size.bit_length(), 1) > _MAX_FOLDED_BITS:
-            return None
+        if size > 1 and abs(values[1]) * size.bit_length() > _MAX_FOLDED_BITS:
+            raise _too_large(scope, node)
     try:
         value = fold(*values)
-    except (ZeroDivisionError, OverflowError, TypeError, ValueError):
-        return None
-    return _literal(value)
-
-
-def _literal(value: Any) -> Expr | None:
-    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+    except ZeroDivisionError:
+        if all(isinstance(each, int) for each in values):
+            raise scope.error(f"{ast.unparse(node)} divides by zero", node) from None
+        return None  # NumPy's inf or NaN
+    except (OverflowError, TypeError, ValueError):
         return None
     return Const(of_number(value), value)
+
+
+def fitting(scope: Scope, node: ast.AST, value: Expr) -> Expr:
+    """``value``, unless it is a literal beyond 64 bits: those only occur within others."""
+    literal = value.value if isinstance(value, Const) else 0
+    if isinstance(literal, int) and not -(2**63) <= literal < 2**64:
+        raise _too_large(scope, node)
+    return value
+
+
+def _too_large(scope: Scope, node: ast.AST) -> Exception:
+    return scope.error(f"{ast.unparse(node)} does not fit 64 bits; a float does, as in 1e20", node)
 
 
 def _power(scope: Scope, node: ast.AST, base: Expr, exponent: Expr) -> Expr:
@@ -216,9 +239,9 @@ def unary(scope: Scope, node: ast.AST, op: ast.unaryop, value: Expr) -> Expr:
             ast.UAdd: operator.pos,
         }
         if type(op) in folding and not isinstance(value.value, bool):
-            folded = _literal(folding[type(op)](value.value))
-            if folded is not None:
-                return folded
+            folded = folding[type(op)](value.value)
+            return Const(of_number(folded), folded)
+    value = fitting(scope, node, value)
     name = {ast.USub: "negative", ast.UAdd: "positive", ast.Invert: "invert"}[type(op)]
     return apply_ufunc(
         scope, node, name, (value,), {"negative": "-", "positive": "+"}.get(name, "~")

@@ -79,7 +79,7 @@ class Sampling:
                 self._reader = Reader(lab, window_s=self._window_s)
                 self._rows = GrainRows(self._window_s)
             try:
-                reading = self._reader.read()
+                reading = self._reader.read(table=False)
                 grains = self._rows.take(lab.grains, int(reading.metrics.uptime_s * 1e9))
             except RingClosed:  # closed between the two lines
                 self._forget()

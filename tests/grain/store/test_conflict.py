@@ -10,7 +10,7 @@ import pytest
 
 from gpures_lab.errors import InvalidOption, StateConflict
 from gpures_lab.grain.store import blobs, database
-from gpures_lab.grain.store import store as module
+from gpures_lab.grain.store import saving as module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
