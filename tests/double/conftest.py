@@ -32,15 +32,17 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> CupyDouble:
 
     path = tmp_path_factory.mktemp("double") / "libdouble_of_cuda.so"
     folders = [ROOT / "gpures_lab" / "_core", ROOT / "tests" / "native"]
-    subprocess.run(
-        [
-            compiler,
-            *["-std=c++20", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread"],
-            *[f"-I{folder}" for folder in folders],
-            *["-o", path, ROOT / "tests" / "native" / "fake_cuda" / "fake_cuda.cpp"],
-        ],
-        check=True,
-    )
+    flags = ["-std=c++20", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread"]
+    source = ROOT / "tests" / "native" / "fake_cuda" / "fake_cuda.cpp"
+    command = [
+        compiler,
+        *flags,
+        *(f"-I{folder}" for folder in folders),
+        "-o",
+        str(path),
+        str(source),
+    ]
+    subprocess.run(command, check=True)
     return CupyDouble(str(path))
 
 
