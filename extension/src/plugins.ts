@@ -127,10 +127,11 @@ export const charts: JupyterFrontEndPlugin<void> = {
     'Adds dockable charts of pool, throughput, latency, queue, kernel cache and messages.',
   autoStart: true,
   requires: [IActiveKernel],
-  optional: [ICommandPalette, ILayoutRestorer, IThemeManager],
+  optional: [ILabShell, ICommandPalette, ILayoutRestorer, IThemeManager],
   activate: (
     app: JupyterFrontEnd,
     active: ActiveKernel,
+    labShell: ILabShell | null,
     palette: ICommandPalette | null,
     restorer: ILayoutRestorer | null,
     themes: IThemeManager | null
@@ -151,7 +152,8 @@ export const charts: JupyterFrontEndPlugin<void> = {
       const chart = new Chart(figure, active, themes);
       // Beside the notebook; a further chart joins the first: thirds are too narrow to read.
       const beside = ref ?? tracker.find(each => each.isAttached);
-      shell.add(chart, 'main', {
+      // Notebook 7 shows one thing in its main area, and puts others below it.
+      shell.add(chart, labShell ? 'main' : 'down', {
         mode: mode ?? (beside ? 'tab-after' : 'split-right'),
         ...(beside ? { ref: beside.id } : {}),
         activate: false
@@ -183,6 +185,9 @@ export const charts: JupyterFrontEndPlugin<void> = {
         open('queue', 'tab-after', upper);
         open('kernels', 'tab-after', lower);
         open('pool', 'tab-after', lower);
+        if (!labShell) {
+          shell.activateById(upper.id); // what is below the notebook is folded away at first
+        }
       }
     });
     commands.addCommand(Commands.pause, {
@@ -213,14 +218,17 @@ export const status: JupyterFrontEndPlugin<void> = {
   id: 'gpures-lab:status',
   description: 'Adds pool, throughput and engine state to the status bar.',
   autoStart: true,
-  requires: [IActiveKernel, IStatusBar],
-  optional: [ISettingRegistry],
+  requires: [IActiveKernel],
+  optional: [IStatusBar, ISettingRegistry], // Notebook 7 has no status bar
   activate: (
     app: JupyterFrontEnd,
     active: ActiveKernel,
-    bar: IStatusBar,
+    bar: IStatusBar | null,
     registry: ISettingRegistry | null
   ): void => {
+    if (!bar) {
+      return;
+    }
     let wanted = DEFAULTS.statusBar;
     let shown = false;
     const signal = new Signal<object, void>({});

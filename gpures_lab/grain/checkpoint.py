@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpures_lab.errors import RingFull, StateConflict
-from gpures_lab.grain.program_text import described
+from gpures_lab.grain.kept import Kept, programs_of
 from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
@@ -101,17 +101,20 @@ def _cut(grain: Grain) -> Contents:
         grain._end_cut()
 
 
-def contents_of(grain: Grain) -> Contents:
-    """Copy what the grain holds; nobody else may change it meanwhile."""
+def contents_of(grain: Grain, arrays: dict[int, np.ndarray[Any, Any]] | None = None) -> Contents:
+    """Copy what the grain holds; nobody else may change it meanwhile.
+
+    ``arrays`` are its allocations by handle, where somebody has them already.
+    """
     handles = grain._live()
     state = grain.state.snapshot()
-    arrays = copies_of(grain, handles)
+    if arrays is None:
+        arrays = copies_of(grain, handles)
     return Contents(
         arrays={handle.name: arrays[int(handle)] for handle in handles},
         memory_types={handle.name: handle.memory_type for handle in handles},
         state=state,
-        programs=grain._program_texts
-        | {name: described(program) for name, program in list(grain._programs.items())},
+        programs=programs_of(grain),
         version=grain._version(),
     )
 
@@ -147,7 +150,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             pace=saver.pace,
         )
         grain._etag, grain._manifest = manifest.etag, manifest
-        grain._kept = (contents.version, contents.state)
+        grain._kept = Kept(contents.version, contents.state, contents.programs)
         grain._kept_number = contents.number
     return manifest.etag
 
@@ -221,5 +224,5 @@ def restore(owner: GrainManager, key: str) -> Grain:
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
     grain._etag, grain._manifest = manifest.etag, manifest
-    grain._kept = (grain._version(), grain.state.snapshot())
+    grain._kept = Kept.of(manifest, grain._version())
     return grain

@@ -30,6 +30,7 @@ from gpures_lab.grain.supervision import Lost, relaunch
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
+from gpures_lab.metrics.units import plural
 from gpures_lab.options import ManagerOptions, RingOptions
 
 if TYPE_CHECKING:
@@ -334,7 +335,9 @@ class GrainManager:
 
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state
-        return f"<GrainManager on {self.driver.label}: {state}, {len(self._grains)} grains>"
+        return (
+            f"<GrainManager on {self.driver.label}: {state}, {plural(len(self._grains), 'grain')}>"
+        )
 
 
 def _given(wanted: int | None, default: int | None) -> int | None:

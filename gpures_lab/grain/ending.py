@@ -8,8 +8,8 @@ import warnings
 import weakref
 from typing import TYPE_CHECKING
 
-from gpures_lab.errors import GpuResError, StateConflict
-from gpures_lab.grain.checkpoint import contents_of, keep
+from gpures_lab.errors import GpuResError
+from gpures_lab.grain.checkpoint import keep
 from gpures_lab.grain.unseen import report_unseen
 
 if TYPE_CHECKING:
@@ -28,15 +28,13 @@ def keep_durable(owner: GrainManager) -> None:
     """Save the durable grains that have changed; messages are refused already, and have ended."""
     ending = []
     for grain in owner.grains.values():
-        if owner._residency.is_stored(grain) or not (grain._live() or grain.durable):
+        if not (grain._live() or grain.durable) or owner._residency.is_kept(grain):
             continue
         if not grain.durable:
             ending.append(grain.key)
         elif grain._changed():
             try:
-                if grain._is_asleep():
-                    raise StateConflict("the store had refused it when it was deactivated")
-                keep(grain, contents_of(grain))
+                keep(grain, owner._residency.contents_at_the_end(grain))
             except GpuResError as error:
                 warnings.warn(
                     f"durable grain {grain.key!r} was not saved: {error}",

@@ -14,6 +14,7 @@ from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.checkpoint import checkpoint, hint_of
 from gpures_lab.grain.figures import grain_metrics
+from gpures_lab.grain.kept import Kept, programs_of
 from gpures_lab.grain.program import Program
 from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
@@ -76,7 +77,7 @@ class Grain(_native.GrainBase):
     _state: GrainState
     _durable: bool  # the option
     _etag: int | None  # of the checkpoint that this grain wrote or came from
-    _kept: tuple[int, dict[str, Json]] | None  # version and state of that checkpoint
+    _kept: Kept | None  # what is in that checkpoint
     _kept_number: int  # of the contents in it
     _manifest: Manifest | None  # its whole text
     _saving: int  # checkpoints under way
@@ -306,9 +307,10 @@ class Grain(_native.GrainBase):
 
     def _changed(self) -> bool:
         if self._kept is None:
-            return self._counts()["allocations"] > 0 or len(self._state) > 0
-        version, state = self._kept
-        return self._version(posted=True) != version or self._state.snapshot() != state
+            return (
+                self._counts()["allocations"] > 0 or len(self._state) > 0 or bool(programs_of(self))
+            )
+        return self._kept.is_behind(self, self._version(posted=True))
 
     def metrics(self) -> ResidentMemoryMetrics:
         """Return this grain's messages, service times, pending and allocations; device-wide rest.

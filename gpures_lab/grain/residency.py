@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gpures_lab.errors import GpuResError, RingFull
-from gpures_lab.grain.checkpoint import contents_of, copies_of, keep
+from gpures_lab.errors import GpuResError, RingFull, StaleHandle, StateConflict
+from gpures_lab.grain.checkpoint import Contents, contents_of, copies_of, keep
+from gpures_lab.grain.kept import Kept
 from gpures_lab.grain.spill import Spill, SpilledArray
 from gpures_lab.ring.wire import HostWork
 
@@ -45,6 +46,9 @@ class Asleep(Protocol):
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
         """Return contents by handle."""
 
+    def rename(self, handles: dict[int, int]) -> None:
+        """Go by other handles from now on: old to new."""
+
     def forget(self) -> None:
         """Remove what nobody needs any more."""
 
@@ -62,9 +66,16 @@ class _Stored:
             if pinned is not None:
                 self._pinned[digest] = pinned
 
+    def kept(self, version: int) -> Kept:
+        """Return what a grain of this version has in the store."""
+        return Kept.of(self._manifest, version)
+
     def load(self, handles: list[ResidentArray]) -> dict[int, NDArray[Any]]:
         arrays = self._owner._saver.store().load_kept(self._manifest, self._pinned)
         return {int(handle): arrays[handle.name] for handle in handles}
+
+    def rename(self, handles: dict[int, int]) -> None:
+        """Nothing: a manifest goes by names."""
 
     def forget(self) -> None:
         for path in self._pinned.values():
@@ -80,6 +91,9 @@ class _Spilled:
             int(handle): self._spill.read(self._arrays[int(handle)]).view(handle.dtype)
             for handle in handles
         }
+
+    def rename(self, handles: dict[int, int]) -> None:
+        self._arrays = {handles[old]: each for old, each in self._arrays.items()}
 
     def forget(self) -> None:
         for each in self._arrays.values():
@@ -109,7 +123,13 @@ class Residency:
             if not grain._is_asleep():
                 return
             handles = grain._live()
-            where = self._asleep[grain]
+            where = self._asleep.get(grain)
+            if where is None:
+                raise StaleHandle(
+                    f"grain {grain.key!r} went with an engine that failed; lab.grain({grain.key!r})"
+                    " is the one that has taken its place",
+                    grain=grain.key,
+                )
             arrays = where.load(handles)
             try:
                 for handle in handles:
@@ -121,7 +141,7 @@ class Residency:
                 raise
             if isinstance(where, _Stored):
                 # Nothing but the messages of the way back lies between it and its checkpoint.
-                grain._kept = (grain._version(posted=True), grain.state.snapshot())
+                grain._kept = where.kept(grain._version(posted=True))
             grain._wake_up()
             del self._asleep[grain]
             where.forget()
@@ -240,6 +260,14 @@ class Residency:
             where.forget()
             return True
 
+    def take_over(self, grain: Grain, where: Asleep) -> None:
+        """Let a new grain sleep in the place of one that is gone."""
+        with self.lock:
+            if not grain._fall_asleep(False):
+                raise RingFull(f"grain {grain.key!r} is in use already", grain=grain.key)
+            grain._drop_memory()
+            self._asleep[grain] = where
+
     def take_all(self) -> list[tuple[Grain, Asleep]]:
         """Hand over the grains that are asleep; for who brings them elsewhere."""
         with self.lock:
@@ -250,6 +278,20 @@ class Residency:
     def is_stored(self, grain: Grain) -> bool:
         """Whether a grain that is asleep lies in the store."""
         return isinstance(self._asleep.get(grain), _Stored)
+
+    def is_kept(self, grain: Grain) -> bool:
+        """Whether a grain that is asleep lies in the store as it is, state and programs too."""
+        where = self._asleep.get(grain)
+        return isinstance(where, _Stored) and not where.kept(0).is_behind(grain, 0)
+
+    def contents_at_the_end(self, grain: Grain) -> Contents:
+        """Return what a grain holds when no message can wake it any more."""
+        where = self._asleep.get(grain)
+        if where is None:
+            return contents_of(grain)
+        if not isinstance(where, _Stored):
+            raise StateConflict("the store had refused it when it was deactivated")
+        return contents_of(grain, where.load(grain._live()))
 
     def close(self) -> None:
         """Remove the spill folder."""

@@ -10,16 +10,21 @@ it: there the way back is a new process.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpures_lab.errors import DeviceLost, GpuResError
 from gpures_lab.grain.grain import Grain, allocate_named
+from gpures_lab.grain.kept import programs_of
 from gpures_lab.grain.tracing import recorder_of
-from gpures_lab.metrics.units import bytes_text
+from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gpures_lab.grain.directory import GrainManager
+    from gpures_lab.grain.residency import Asleep
 
 __all__ = ["Lost", "relaunch"]
 
@@ -40,8 +45,7 @@ class Lost:
         return cls(counts["allocations"], counts["bytes"])
 
     def __str__(self) -> str:
-        plural = "s" * (self.allocations != 1)
-        return f"{self.allocations} allocation{plural}, {bytes_text(self.nbytes)}"
+        return f"{plural(self.allocations, 'allocation')}, {bytes_text(self.nbytes)}"
 
 
 def relaunch(owner: GrainManager, key: str) -> None:
@@ -75,36 +79,65 @@ def relaunch(owner: GrainManager, key: str) -> None:
         owner._unseen = 0
         owner._recorder.close()
         owner._recorder = recorder_of(owner)
-        for old, where in asleep:
-            handles = old._live()
-            arrays = where.load(handles)
-            grain = Grain.activate(
-                owner,
-                old.key,
-                dtype=old.dtype,
-                dedicated=old.placement == "dedicated",
-                durable=old._durable,
-            )
-            owner._grains[old.key] = grain
-            for handle in handles:
-                fresh = allocate_named(
-                    grain, handle.shape, handle.dtype, handle.name, False, handle.memory_type
-                )
-                grain.write(fresh, arrays[int(handle)].reshape(handle.shape))
-            grain._state = old._state
-            grain._etag, grain._manifest = old._etag, old._manifest
-            old._forget()
-            where.forget()
+        left = _bring_along(owner, asleep)
     logger.warning(
-        "the engine failed (%s) and was replaced; %d deactivated grains came along%s%s",
+        "the engine failed (%s) and was replaced; %s came along%s%s%s",
         type(cause).__name__,
-        len(asleep),
+        plural(len(asleep) - len(left), "deactivated grain"),
+        f"; did not: {_some(left)}" if left else "",
         f"; lost, for never checkpointed: {_some(lost)}" if lost else "",
         "" if ended else "; its stuck worker keeps a thread until the process ends",
     )
 
 
-def _some(lost: dict[str, Lost], most: int = 5) -> str:
+def _bring_along(owner: GrainManager, asleep: list[tuple[Grain, Asleep]]) -> dict[str, GpuResError]:
+    """Let every grain sleep on in the new engine; what keeps one from it is its own affair."""
+    left: dict[str, GpuResError] = {}
+    interrupt: KeyboardInterrupt | None = None
+    waiting = deque(asleep)
+    while waiting:
+        old, where = waiting[0]
+        try:
+            _move(owner, old, where)
+        except KeyboardInterrupt as error:  # none may stay behind: first they all come along
+            interrupt = error
+            continue
+        except GpuResError as error:
+            left[old.key] = error
+            owner._lost[old.key] = Lost.of(old)
+        waiting.popleft()
+    if interrupt is not None:
+        raise interrupt
+    return left
+
+
+def _move(owner: GrainManager, old: Grain, where: Asleep) -> None:
+    # Its contents stay where they are: a file that cannot be read is found out by who wakes it.
+    grain = Grain.activate(
+        owner,
+        old.key,
+        dtype=old.dtype,
+        dedicated=old.placement == "dedicated",
+        durable=old._durable,
+    )
+    handles = {
+        int(handle): int(
+            allocate_named(
+                grain, handle.shape, handle.dtype, handle.name, False, handle.memory_type
+            )
+        )
+        for handle in old._live()
+    }
+    owner._residency.take_over(grain, where)
+    where.rename(handles)
+    owner._grains[old.key] = grain
+    grain._state = old._state
+    grain._program_texts = programs_of(old)
+    grain._etag, grain._manifest = old._etag, old._manifest
+    old._forget()
+
+
+def _some(lost: Mapping[str, object], most: int = 5) -> str:
     names = [f"{key!r} ({what})" for key, what in lost.items()]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" * (len(names) > most))
 

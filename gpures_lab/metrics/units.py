@@ -11,6 +11,7 @@ __all__ = [
     "duration_text",
     "latency_text",
     "percent_text",
+    "plural",
     "rate_text",
 ]
 
@@ -25,6 +26,11 @@ def bytes_text(value: int) -> str:
 def count_text(value: int) -> str:
     """Return ``12,345``."""
     return f"{value:,}"
+
+
+def plural(value: int, noun: str) -> str:
+    """Return ``1 message``, ``12,345 messages``."""
+    return f"{value:,} {noun}{'s' * (value != 1)}"
 
 
 def percent_text(share: float | None) -> str:

@@ -73,8 +73,48 @@ assert said not in repr(again) and said not in repr(back)
 repr(lab), repr(kept), repr(bad), repr(back)
 lab.close()
 """)
-    assert "the engine failed (RingStalled) and was replaced; 1 deactivated grains" in said
+    assert "the engine failed (RingStalled) and was replaced; 1 deactivated grain came" in said
     assert "lost, for never checkpointed: 'bad' (1 allocation, 16 B)" in said
+
+
+def test_what_one_grain_cannot_bring_keeps_no_other() -> None:
+    """One damaged spill file that took every deactivated grain with it, and their programs."""
+    run("""
+from pathlib import Path
+import gc
+del lab, kept, spilled, bad, stuck, pending, each, z
+gc.collect()
+lab = gl.GrainManager(device="host", stall_s=0.2)
+grains = {key: lab.grain(key) for key in ("first", "second", "third")}
+xs = {key: grain.allocate(1000, name="x") for key, grain in grains.items()}
+before = set(Path(os.environ["GPURES_STATE_DIR"]).glob("spill/*/*"))
+for value, (key, x) in enumerate(xs.items()):
+    x.write(value + 1)
+    if key == "second":
+        with grains[key].record(name="double") as double:
+            grains[key].compute("kernels/Add", [x, x], [x])
+    grains[key].deactivate().result(30)
+    if key == "first":
+        damaged, = (p for p in Path(os.environ["GPURES_STATE_DIR"]).glob("spill/*/*")
+                    if p not in before and p.name != "lock")
+damaged.write_bytes(damaged.read_bytes()[:100])
+bad = lab.grain("bad")
+z = bad.allocate(4, dtype=np.int32)
+assert isinstance(bad.compute(forever, outputs=[z]).exception(30), gl.RingStalled)
+lab.restore("kept")
+for key, value in (("second", 2), ("third", 3)):
+    assert set(lab.grain(key).handles["x"].read().result(30)) == {value}, key
+    with pytest.raises(gl.StaleHandle):
+        xs[key].read()
+first = lab.grain("first")
+assert list(first.handles) == ["x"] and "deactivated" in repr(first)
+with pytest.raises(gl.CheckpointCorrupt, match="discard"):
+    first.handles["x"].read()
+first.discard()
+lab.grain("second").program("double").run().result(30)
+assert set(lab.grain("second").handles["x"].read().result(30)) == {4}
+lab.close()
+""")
 
 
 def test_nothing_hangs_without_it() -> None:

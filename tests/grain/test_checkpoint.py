@@ -181,6 +181,16 @@ def test_a_program_of_another_grain_waits_for_the_end_of_a_cut(lab: gl.GrainMana
     assert set(x.read().result(LIMIT_S)) == {2}
 
 
+def test_a_checkpoint_before_the_first_message(
+    lab: gl.GrainManager, second: gl.GrainManager
+) -> None:
+    """A wait that asks a worker which nothing has started yet: a crash."""
+    lab.grain("g").state["n"] = 5
+    assert kept(lab.grain("g").checkpoint()) == 1
+    lab.grain("g").deactivate().result(LIMIT_S)
+    assert second.restore("g").state == {"n": 5}
+
+
 def test_a_copy_is_no_message(lab: gl.GrainManager) -> None:
     """Other grains' messages behind a copy of 100 MiB in parts (on the host)."""
     grain = lab.grain("g")

@@ -164,6 +164,33 @@ def test_a_durable_grain_is_saved_whatever_changed_it(
         assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {3}
 
 
+@pytest.mark.parametrize("ending", ["asleep", "woken", "close"])
+def test_a_durable_grain_is_saved_for_its_programs_and_state_alone(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], ending: str
+) -> None:
+    """Would catch: a program recorded, or state set, after the last checkpoint that is lost."""
+    lab = make_lab("slots4", **urls)
+    grain = lab.grain("g", durable=True)
+    x = grain.allocate(1000, name="x")
+    x.write(1).result(LIMIT_S)
+    assert grain.checkpoint().result(LIMIT_S) == 1
+    with grain.record(name="double") as double:
+        grain.compute("kernels/Add", inputs=[x, x], outputs=[x])
+    if ending != "close":
+        assert grain.deactivate().result(LIMIT_S) is None
+        assert grain._etag == 2
+        grain.state["late"] = 5
+    if ending == "woken":
+        assert set(x.read().result(LIMIT_S)) == {1}
+    lab.close()
+    del double
+    with gl.GrainManager(device="host", **urls) as second:
+        back = second.restore("g")
+        back.program("double").run().result(LIMIT_S)
+        assert set(back.handles["x"].read().result(LIMIT_S)) == {2}
+        assert back.state == ({} if ending == "close" else {"late": 5})
+
+
 def test_close_saves_durable_grains_and_says_what_ends(
     make_lab: Callable[..., gl.GrainManager],
     urls: dict[str, str],

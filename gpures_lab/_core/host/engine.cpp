@@ -344,7 +344,7 @@ bool Engine::wait(const Request& request, u64 limit_ns) {
       if (ring.has_news(request)) ring.poll();
       if (request.answered()) return true;
     }
-    if (driver_->shares_core(ring.view.index)) {  // let it run; then perhaps on another core
+    if (shares_core(ring)) {  // let it run; then perhaps on another core
       if (!sleeper) sleeper.emplace();
       sleeper->sleep(1'000);
     }

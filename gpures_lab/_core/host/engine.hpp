@@ -106,6 +106,11 @@ class Engine {
 
   // Threads appear with the first message.
   void start();
+  // Would a spin for this ring's worker keep it off its core? Before the first message there is none:
+  // a promise may be waited for then.
+  bool shares_core(const RingHost& ring) const {
+    return !not_started() && driver_->shares_core(ring.view.index);
+  }
   bool not_started() const { return !running_.load(std::memory_order_acquire); }
   // Null: no free ring for a dedicated grain.
   Grain* make_grain(bool dedicated);
@@ -286,7 +291,7 @@ bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
     if (ready()) return true;
     const u64 spent = steady_ns() - since;
     if (spent >= limit_ns) return false;
-    if (spent < options_.spin_ns && !driver_->shares_core(ring.view.index)) {
+    if (spent < options_.spin_ns && !shares_core(ring)) {
       cpu_relax();
       continue;
     }

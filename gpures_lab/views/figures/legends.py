@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 from gpures_lab.views.figures.axes import paint
@@ -47,7 +48,8 @@ def _stand_in(made: Any, renderer: Any) -> Any:
 
     looks = renderer.glyph.properties() & set(_LOOKS)
     glyph = type(renderer.glyph)(**{name: getattr(renderer.glyph, name) for name in looks})
-    nothing: dict[str, list[float]] = {name: [] for name in ("x", "y", "y1", "y2")}
+    # One point that is nowhere: a legend draws no sample of what has none.
+    nothing = {name: [math.nan] for name in glyph.dataspecs()}
     made_one = GlyphRenderer(
         data_source=ColumnDataSource(nothing), glyph=glyph, visible=renderer.visible
     )
