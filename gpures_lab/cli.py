@@ -64,9 +64,9 @@ class _Version(argparse.Action):
     """Asks the installation only when the version is wanted."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> NoReturn:
-        from gpures_lab import __version__
+        from importlib.metadata import version
 
-        print(f"gpures-lab {__version__}")
+        print(f"gpures-lab {version('gpures_lab')}")
         parser.exit(OK)
 
 
