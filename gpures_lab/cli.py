@@ -197,7 +197,12 @@ def _compile_check(options: argparse.Namespace) -> int:
         print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
     else:
         kernels = len({(row.kernel, row.variant) for row in rows})
-        print(f"{kernels} kernels for {', '.join(archs)}: {len(bad)} problems")
+        which = (
+            "--short, one version of each library kernel; all are some 840"
+            if options.short
+            else "all"
+        )
+        print(f"{kernels} kernels ({which}) for {', '.join(archs)}: {len(bad)} problems")
     return BAD_ANSWER if bad else OK
 
 
