@@ -85,13 +85,17 @@ bool pack_plain(PyObject* value, u8 code, u64* words) {
       std::memcpy(words, &number, 8);
       return true;
     }
-    case kBool: words[0] = value == Py_True; return true;
+    case kBool:
+      words[0] = value == Py_True;
+      return true;
     case kComplex: {
       const Py_complex number = PyComplex_AsCComplex(value);
       std::memcpy(words, &number, 16);
       return true;
     }
-    default: PyArray_ScalarAsCtype(value, words); return true;
+    default:
+      PyArray_ScalarAsCtype(value, words);
+      return true;
   }
 }
 
@@ -120,9 +124,9 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   unsigned long long address;
   PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs;
   int indices, flags;
-  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!", &address, &owner, &PyTuple_Type, &order,
-                        &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
-                        &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs)) {
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!", &address, &owner, &PyTuple_Type, &order, &indices,
+                        &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules, &PyTuple_Type,
+                        &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs)) {
     return nullptr;
   }
   auto* variant = new Variant{};
@@ -137,15 +141,14 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   };
   for (u32 a = 0; a < entry.arrays; ++a) {
     variant->order[a] = number(order, a);
-    entry.array[a] = {number(item_bytes, a), number(rules, a), number(ndims, a),
-                      number(writes, a)};
+    entry.array[a] = {number(item_bytes, a), number(rules, a), number(ndims, a), number(writes, a)};
     if (entry.array[a].ndim > 1) entry.shape_words += entry.array[a].ndim;
   }
   for (u32 p = 0; p < param_count; ++p) {
     const u8 pack = PyTuple_GET_SIZE(packs) ? number(packs, p) : u8(0);
     variant->packs.push_back(pack);
-    entry.param_words = u8(entry.param_words +
-                           code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
+    entry.param_words =
+        u8(entry.param_words + code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
   }
   if (PyErr_Occurred()) {
     delete variant;
@@ -246,7 +249,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit) {
   static thread_local std::vector<u8> key;
   key.clear();
-  const bool check = checked && checked != Py_None ? PyObject_IsTrue(checked) : kernel->checked;
+  const int check = flag_of("checked", checked, kernel->checked);
+  if (check < 0) return nullptr;
   key.push_back(u8(call.count));
   key.push_back(u8(call.inputs));
   // A version for a device has no machine code of the host's, so it is another version.
@@ -325,9 +329,9 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
       PyTuple_SET_ITEM(same, a, PyLong_FromLong(call.same[a]));
     }
     for (Py_ssize_t p = 0; p < wanted; ++p) PyTuple_SET_ITEM(kinds, p, Py_NewRef(values[p]));
-    PyObject* spec = PyObject_CallMethod(kernel_object, "_specialize",
-                                         "INNNOO", call.inputs, arrays, same, kinds,
-                                         check ? Py_True : Py_False, device ? Py_True : Py_False);
+    PyObject* spec =
+        PyObject_CallMethod(kernel_object, "_specialize", "INNNOO", call.inputs, arrays, same,
+                            kinds, check ? Py_True : Py_False, device ? Py_True : Py_False);
     if (!spec) return nullptr;
     variant = build_variant(spec, own_key, codes, u32(wanted));
     Py_DECREF(spec);
@@ -433,8 +437,8 @@ PyType_Spec spec = {"gpures_lab._core._native.KernelBase", sizeof(KernelObject),
 
 bool add_kernel_type(PyObject* module) {
   kernel_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return kernel_type && PyModule_AddObjectRef(module, "KernelBase",
-                                              reinterpret_cast<PyObject*>(kernel_type)) == 0;
+  return kernel_type &&
+         PyModule_AddObjectRef(module, "KernelBase", reinterpret_cast<PyObject*>(kernel_type)) == 0;
 }
 
 }  // namespace gpures::python
