@@ -45,16 +45,19 @@ class CudaDriver:
     reason
         Why this device was chosen.
     cupy
-        The module; tests pass a double that records.
+        The module; tests pass a double of it.
+    library
+        Path of a double of the driver library, which only tests have; None is NVIDIA's.
     """
 
     index: int
     probe: Probe
     reason: str
     cupy: Any
+    library: str | None = None
 
     @classmethod
-    def open(cls, index: int, reason: str, cupy: Any = None) -> Self:
+    def open(cls, index: int, reason: str, cupy: Any = None, library: str | None = None) -> Self:
         """Look at a device.
 
         Raises
@@ -63,7 +66,7 @@ class CudaDriver:
             CuPy is missing, or sees no such device; the message says what to install.
         """
         found, cupy = probe_device(index, cupy)
-        return cls(index=index, probe=found, reason=reason, cupy=cupy)
+        return cls(index=index, probe=found, reason=reason, cupy=cupy, library=library)
 
     @property
     def name(self) -> DriverName:
@@ -72,13 +75,13 @@ class CudaDriver:
 
     @property
     def kind(self) -> DeviceType:
-        """Always ``"gpu"``."""
-        return "gpu"
+        """``"gpu"``; a double is none."""
+        return "gpu" if self.library is None else "cpu"
 
     @property
     def label(self) -> str:
-        """Always ``"cuda"``."""
-        return "cuda"
+        """``"cuda"``; a double is never called so alone."""
+        return "cuda" if self.library is None else "double of cuda (CPU threads)"
 
     @property
     def device_name(self) -> str:

@@ -29,12 +29,11 @@ class DeviceEngine:
         engine: _native.Engine,
         driver: CudaDriver,
         quiesced: Callable[[], AbstractContextManager[None]],
-        library: str | None = None,
     ) -> None:
         self._engine = engine
         self._driver = driver
         self._quiesced = quiesced
-        self._library = {} if library is None else {"library": library}
+        self._library = {} if driver.library is None else {"library": driver.library}
         self._kernels: dict[int, DeviceKernel] = {}
         self.left_out: Mapping[int, str] = {}
         self._memory: CudaMemory | None = None

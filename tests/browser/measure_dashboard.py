@@ -10,7 +10,7 @@ from tests.browser.rows import say
 if TYPE_CHECKING:
     from tests.browser.lab import NotebookPage
 
-__all__ = ["CELLS", "frames", "heap"]
+__all__ = ["CELLS", "TICKS", "frames", "heap"]
 
 BUSY_S: Final = 12
 TICKS: Final = 36_000  # an hour at 10 Hz
@@ -34,10 +34,10 @@ while time.monotonic() < end:
     """board._ticker.paused = True
 time.sleep(0.5)  # a tick that was under way
 read, ahead = board._reader.read, timedelta(0)
-def later():
+def later(**options):
     global ahead
     ahead += timedelta(seconds=0.1)
-    now = read()
+    now = read(**options)
     at = now.taken_at + ahead
     now.row["time"] = at.timestamp() * 1e3
     return dataclasses.replace(now, taken_at=at)
@@ -96,8 +96,8 @@ def frames(page: NotebookPage) -> None:
     )
 
 
-def heap(page: NotebookPage, ticks: int = TICKS) -> None:
-    """An hour of updates through the real comms and figures, as fast as both go."""
+def heap(page: NotebookPage, ticks: int) -> None:
+    """So many updates through the real comms and figures, as fast as both go."""
     session = page.page.context.new_cdp_session(page.page)
 
     def used_mib() -> float:
@@ -120,7 +120,8 @@ def heap(page: NotebookPage, ticks: int = TICKS) -> None:
         for name, values in (("browser", browser), ("kernel", kernel))
     }
     say(
-        f"{len(browser) * CHUNK:,} updates (an hour at 10 Hz), after a sixth of them",
+        f"{len(browser) * CHUNK:,} updates ({len(browser) * CHUNK / 600:.0f} minutes at 10 Hz), "
+        "after a sixth of them",
         f"browser heap {grown['browser']:+.1f} MiB (now {browser[-1]:.1f}), "
         f"kernel {grown['kernel']:+.1f} MiB (now {kernel[-1]:.1f})",
         "flat: within 2 MiB",

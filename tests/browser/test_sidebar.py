@@ -31,6 +31,7 @@ gate, deadline = pathlib.Path({gate!r}), time.monotonic() + 90
 while not gate.exists() and time.monotonic() < deadline:
     g.ping().result()
 """
+LISTENERS = "from gpures_lab.magics import comms\nprint(comms._offer._made.telemetry.listeners)"
 
 
 @pytest.fixture
@@ -158,8 +159,10 @@ def test_the_keyboard_alone_is_enough(lab: Lab, notebook: Callable[..., Notebook
     page.page.locator('.gpl-Row[data-kind="handle"]:visible').wait_for()
     selected = page.page.locator('.gpl-Row[aria-selected="true"]')
     assert selected.locator(".gpl-Key").inner_text() == "grain 0"
-    grid.press("ArrowLeft")
-    page.page.locator('.gpl-Row[data-kind="handle"]:visible').wait_for(state="hidden")
+    handle = page.page.locator('.gpl-Row[data-kind="handle"]:visible')
+    for key, state in (("ArrowLeft", "hidden"), ("Enter", "visible"), (" ", "hidden")):
+        grid.press(key)
+        handle.wait_for(state=state)
     page.page.get_by_label("Filter grains by key").fill("GRAIN 2")
     page.poll(
         "() => [...document.querySelectorAll('.gpl-Row')].filter(r => !r.hidden).length === 1"
@@ -289,8 +292,7 @@ def test_unloading_and_loading_again(lab: Lab, notebook: Callable[..., NotebookP
 
 def test_a_reload_finds_the_kernel_again(lab: Lab, notebook: Callable[..., NotebookPage]) -> None:
     """Would catch: comms of the page before that keep the kernel's sampler for themselves."""
-    listeners = "from gpures_lab.magics import comms\nprint(comms._offer._made.telemetry.listeners)"
-    page = notebook(LOAD, listeners)
+    page = notebook(LOAD, LISTENERS)
     page.run(0)
     live(page)
     page.page.reload()
@@ -306,7 +308,7 @@ def test_two_browsers_on_one_kernel(lab: Lab, notebook: Callable[..., NotebookPa
     """Would catch: the second page taking the first one's telemetry."""
     # The widget manager of a second page asks for a target that ipywidgets registers; refused, it
     # would leave an error in the first page.
-    first = notebook(f"import ipywidgets\n{LOAD}")
+    first = notebook(f"import ipywidgets\n{LOAD}", LISTENERS)
     first.run(0)
     live(first)
     second = lab.again(first)
@@ -315,6 +317,9 @@ def test_two_browsers_on_one_kernel(lab: Lab, notebook: Callable[..., NotebookPa
         page.page.bring_to_front()
         page.page.evaluate("() => { document.querySelector('.gpl-Tile dd').textContent = 'mark'; }")
         page.poll("() => document.querySelector('.gpl-Tile dd').textContent !== 'mark'")
+    # One that was dropped asks again, and each would have its turn.
+    first.run(1)
+    assert first.text_of(1).strip() == "2"
     assert lab.errors == []
 
 

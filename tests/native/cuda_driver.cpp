@@ -145,6 +145,9 @@ void memory_is_the_workers_own(const char* library) {
   u64 handle = 0;
   CHECK(device.grain->ring.post_allocate(*device.grain, message, handle) == Post::kPosted);
   CHECK_EQUAL(int(device.outcome(message.request)), int(Status::kOk));
+  message.request = nullptr;
+  CHECK(device.grain->ring.post(*device.grain, message) == Post::kPosted);  // the same once more
+  CHECK_EQUAL(int(device.outcome(message.request)), int(Status::kHandleTaken));
   message = {};
   message.slot.opcode = u16(Opcode::kRelease);
   message.slot.payload[0] = handle;

@@ -9,6 +9,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab.views.comms import sampling
+from gpures_lab.views.comms.commands import Command
 from gpures_lab.views.comms.targets import Targets
 from tests.views.front_end import FrontEnd
 
@@ -96,6 +97,24 @@ def test_park_is_acknowledged_and_its_outcome_told(ours: Targets, lab: gl.GrainM
     assert ack["new"] is True
     assert _outcome(front, ack) == {"id": ack["id"], "what": "park", "ok": True, "text": "parked"}
     assert lab.metrics().engine_state == "PARKED"
+
+
+def test_a_command_begins_once_it_is_acknowledged(
+    ours: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would catch: an acknowledgement that waits, beside a busy cell, for a thread to start."""
+    front = FrontEnd(ours)
+    acknowledged: list[int] = []
+    begin = ours.telemetry.commands.begin
+
+    def begun(command: Command) -> None:
+        acknowledged.append(len(front.control.of("ack")))
+        begin(command)
+
+    monkeypatch.setattr(ours.telemetry.commands, "begin", begun)
+    ack = front.ask(op="command", what="park")
+    assert _outcome(front, ack)["ok"] is True
+    assert acknowledged == [1]
 
 
 def test_a_command_sent_again_is_not_done_again(ours: Targets, lab: gl.GrainManager) -> None:

@@ -1,6 +1,7 @@
 // The ring kernel: the same serve loop as the host worker, one block a ring.
 // Compiled by NVRTC; needs no header but its own.
 #include "device/block.hpp"
+#include "device/clock.hpp"
 #include "serve.hpp"
 
 // Generated for each image (gpures_lab/kernels/cuda/dispatch.py): a switch over kernel ids.
@@ -10,27 +11,64 @@ extern "C" __device__ int gpures_dispatch(gpures::u32 kernel, gpures::Arguments 
 
 namespace gpures {
 
+struct DeviceTime {
+  static __device__ u64 ns() {
+    u64 value;
+    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(value));
+    return value;
+  }
+  static __device__ u64 cycles() { return u64(clock64()); }
+};
+
+// What a block shares, beside what the kernel that runs uses. The leader's, but for `batch` and
+// `frame`.
+struct BlockMemory {
+  Batch batch;
+  CallFrame frame;
+  BlockClock<DeviceTime> clock;
+  u64 beats;
+  u32 rounds;
+};
+
+// Not inlined: what they keep across a call to a kernel is saved here, not in the serve loop.
+__device__ __noinline__ Answer compute_apart(const EngineView& engine, RingView& ring,
+                                             BlockMemory& memory, u8* scratch, const Slot& message,
+                                             u8* page);
+__device__ __noinline__ Answer run_program_apart(const EngineView& engine, RingView& ring,
+                                                 BlockMemory& memory, u8* scratch,
+                                                 const Slot& message, u8* page, u64 position,
+                                                 u64 epoch);
+
 struct DeviceEnv {
   using Words = DeviceWords;
+  static constexpr u32 kLanes = 32;
+  // Rounds between two looks at the host's words: of idle ones, which are a look at a slot each,
+  // and of busy ones. A park is noticed some 10 us late.
+  static constexpr u32 kIdleRounds = 8, kBusyRounds = 16;
 
-  Batch* batch_memory;
-  CallFrame* frame_memory;
+  BlockMemory& memory;
   u8* scratch;
-  u64 beats;
 
   __device__ bool leader() const { return threadIdx.x == 0; }
   __device__ u32 thread() const { return threadIdx.x; }
   __device__ u32 threads() const { return blockDim.x; }
   __device__ void sync() const { __syncthreads(); }
-  __device__ Batch& batch() { return *batch_memory; }
-  __device__ CallFrame& frame() { return *frame_memory; }
-  __device__ u64 now() const {
-    u64 ns;
-    asm volatile("mov.u64 %0, %%globaltimer;" : "=l"(ns));
-    return ns;
-  }
+  __device__ Batch& batch() { return memory.batch; }
+  __device__ CallFrame& frame() { return memory.frame; }
+  __device__ u64 now() { return leader() ? memory.clock.now() : 0; }
   __device__ void beat(RingView& ring) {
-    if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++beats);
+    if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++memory.beats);
+  }
+  // The first warp, all of it. How many lanes in a row say yes, from the first.
+  __device__ u32 run_of(bool yes) const {
+    const u32 no = ~__ballot_sync(0xffffffffu, yes);
+    return no == 0 ? 32 : u32(__ffs(int(no))) - 1;
+  }
+  __device__ bool attends(u32 count) {
+    memory.rounds += count == 0 ? kBusyRounds / kIdleRounds : 1;
+    if (memory.rounds < kBusyRounds) return false;
+    memory.rounds = 0;
+    return true;
   }
   __device__ void idle(const EngineView& engine, RingView& ring, u64 epoch, u64, u64 started,
                        u64 quiet_since) {
@@ -40,6 +78,15 @@ struct DeviceEnv {
     return gpures_dispatch(kernel.id, arguments, begin, end,
                            DeviceBlock(threadIdx.x, blockDim.x, scratch));
   }
+  __device__ Answer compute(const EngineView& engine, RingView& ring, const Slot& message,
+                            u8* page) {
+    return compute_apart(engine, ring, memory, scratch, message, page);
+  }
+  __device__ Answer run_program(const EngineView& engine, RingView& ring, const Slot& message,
+                                u8* page, const Turn& turn) {
+    return run_program_apart(engine, ring, memory, scratch, message, page, turn.position,
+                             turn.epoch);
+  }
   // Between the steps of a program: three loads across the bus, so only now and then.
   __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
     if (step % 64 != 0) return;
@@ -48,22 +95,38 @@ struct DeviceEnv {
   }
 };
 
+__device__ Answer compute_apart(const EngineView& engine, RingView& ring, BlockMemory& memory,
+                                u8* scratch, const Slot& message, u8* page) {
+  DeviceEnv env{memory, scratch};
+  return Compute::run(env, engine, ring, message, page);
+}
+
+__device__ Answer run_program_apart(const EngineView& engine, RingView& ring, BlockMemory& memory,
+                                    u8* scratch, const Slot& message, u8* page, u64 position,
+                                    u64 epoch) {
+  DeviceEnv env{memory, scratch};
+  return RunProgram::run(env, engine, ring, message, page,
+                         Turn{position, epoch, memory.batch.started, memory.batch.taken});
+}
+
 }  // namespace gpures
 
-// Two blocks an SM leave 128 registers a thread. The serve loop alone and with the first library
-// kernels needs no more; around a dispatch of 47 kernels it saves 36 registers on the stack for each
-// call (sm_90). One block an SM would be 197 registers and no saving: for a GPU to decide.
+// Two blocks an SM leave 128 registers a thread, which the serve loop with the first library
+// kernels needs. A function that is called saves the registers that it uses.
 extern "C" __global__ void __launch_bounds__(256, 2)
-    gpures_ring_kernel(gpures::EngineView engine, gpures::RingView* rings, gpures::u64 epoch,
-                       gpures::u64 expected_out) {
+    gpures_ring_kernel(const __grid_constant__ gpures::EngineView engine, gpures::RingView* rings,
+                       gpures::u64 epoch, gpures::u64 expected_out) {
   using namespace gpures;
-  __shared__ Batch batch;
-  __shared__ CallFrame frame;
-  __shared__ alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
+  __shared__ BlockMemory memory;
   __shared__ RingView ring;  // not a copy a thread: 14 registers that live across every call
-  if (threadIdx.x == 0) ring = rings[blockIdx.x];
+  __shared__ alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
+  if (threadIdx.x == 0) {
+    ring = rings[blockIdx.x];
+    memory.clock.start();
+    memory.beats = memory.rounds = 0;
+  }
   __syncthreads();
-  DeviceEnv env{&batch, &frame, scratch, 0};
+  DeviceEnv env{memory, scratch};
   serve(env, engine, ring, epoch);
   if (env.leader()) count_out<DeviceWords>(engine, expected_out, epoch);
 }

@@ -6,7 +6,10 @@
 // Env is the worker's surroundings: Words (atomics), leader()/thread()/threads()/sync() (the
 // block; one thread with a no-op sync on the host), now() in ticks, frame() and batch() (shared
 // memory of the block), call() (run a kernel slice, return a signal number or 0), beat(),
-// idle() (what a poller does while nothing comes).
+// idle() (what a poller does while nothing comes). On a device also kLanes threads that poll
+// together, run_of() (how many of them in a row say yes, from the first), attends(), and compute()
+// and run_program() as functions apart: what they keep in registers across a call to a kernel
+// takes none from the serve loop.
 #pragma once
 
 #include "cancel.hpp"
@@ -16,13 +19,21 @@
 #include "ops/program.hpp"
 #include "ops/release.hpp"
 #include "ops/transfer.hpp"
-#include "ring.hpp"
+#include "take.hpp"
 
 namespace gpures {
 
-struct Batch {  // what the poller hands to its block
+struct Batch {  // what the poller hands to its block; in shared memory on a device
   u32 count;
   u32 leave;
+  u32 alone;  // how many messages the leader has just run by itself
+  // The leader's own, here because every register that lives across a call to a kernel is saved.
+  u64 started;
+  u64 quiet_since;
+  u64 published;  // messages before it have been
+  u64 oldest;     // when the first unpublished one was taken
+  u64 taken;
+  u64 looked;  // at the word that says leave
   Slot messages[kBatch];
 };
 
@@ -33,29 +44,28 @@ GPURES_HD Answer execute(Env& env, const EngineView& engine, RingView& ring, con
     case Opcode::kNoop:
     case Opcode::kBarrier:  // FIFO does the rest
       return {};
-    case Allocate::kOpcode: return Allocate::run(env, engine, ring, message, page);
-    case Release::kOpcode: return Release::run(env, engine, ring, message, page);
-    case Write::kOpcode: return Write::run(env, engine, ring, message, page);
-    case Read::kOpcode: return Read::run(env, engine, ring, message, page);
-    case Compute::kOpcode: return Compute::run(env, engine, ring, message, page);
-    case RunProgram::kOpcode: return RunProgram::run(env, engine, ring, message, page, turn);
+    case Allocate::kOpcode:
+      return Allocate::run(env, engine, ring, message, page);
+    case Release::kOpcode:
+      return Release::run(env, engine, ring, message, page);
+    case Write::kOpcode:
+      return Write::run(env, engine, ring, message, page);
+    case Read::kOpcode:
+      return Read::run(env, engine, ring, message, page);
+    case Compute::kOpcode:
+      if constexpr (kTogether<Env>) {
+        return env.compute(engine, ring, message, page);
+      } else {
+        return Compute::run(env, engine, ring, message, page);
+      }
+    case RunProgram::kOpcode:
+      if constexpr (kTogether<Env>) {
+        return env.run_program(engine, ring, message, page, turn);
+      } else {
+        return RunProgram::run(env, engine, ring, message, page, turn);
+      }
   }
   return {Status::kBadMessage};
-}
-
-// Poller: one slot while idle, up to kBatch after a hit (always kBatch would cost the user's PCIe
-// link ~13 GB/s of polling).
-template <class Env>
-GPURES_HD u32 take(const RingView& ring, u64 head, Slot* messages) {
-  using Words = typename Env::Words;
-  u32 count = 0;
-  while (count < kBatch) {
-    const Slot& slot = ring.slots[(head + count) & (ring.slot_count - 1)];
-    if (!is_ready<Words>(slot, head + count)) break;
-    copy_message<Words>(messages[count], slot);
-    ++count;
-  }
-  return count;
 }
 
 // Completions of expensive or slow messages must not keep earlier ones waiting.
@@ -69,90 +79,161 @@ GPURES_HD bool runs_long(const EngineView& engine, const Slot& message) {
   return kernel != nullptr && (kernel->flags & kKernelUser);
 }
 
+// Noop, Barrier, Release and an Allocate without zeroing touch tables only.
+GPURES_HD bool is_table_only(const Slot& message) {
+  switch (Opcode(message.opcode)) {
+    case Opcode::kNoop:
+    case Opcode::kBarrier:
+    case Opcode::kRelease:
+      return true;
+    case Opcode::kAllocate:
+      return payload_of<AllocateMessage>(message).zero == 0;
+    default:
+      return false;
+  }
+}
+
+// The leader as a block of its own, while the other threads wait for it.
+struct Alone {
+  GPURES_HD bool leader() const { return true; }
+  GPURES_HD u32 thread() const { return 0; }
+  GPURES_HD u32 threads() const { return 1; }
+  GPURES_HD void sync() const {}
+  GPURES_HD void beat(RingView&) const {}
+};
+
+GPURES_HD Answer execute_alone(const EngineView& engine, RingView& ring, const Slot& message) {
+  Alone env;
+  switch (Opcode(message.opcode)) {
+    case Allocate::kOpcode:
+      return Allocate::run(env, engine, ring, message, nullptr);
+    case Release::kOpcode:
+      return Release::run(env, engine, ring, message, nullptr);
+    default:
+      return {};
+  }
+}
+
+// Leader: the answer of the message at `position`, which began at batch.taken.
+template <class Env>
+GPURES_HD void complete(Env& env, RingView& ring, Batch& batch, const Slot& message, u64 position,
+                        const Answer& answer) {
+  const u64 done = env.now();
+  const u64 service = done - batch.taken;
+  CompletionEntry entry{};
+  entry.status = u16(answer.status);
+  entry.detail = answer.detail;
+  entry.service = service < 0xffffffffu ? u32(service) : 0xffffffffu;
+  entry.value = answer.value;
+  entry.taken = batch.taken;
+  if ((message.flags & kBatchMember) && answer.status != Status::kOk) {
+    ring.state->failed_batch[lane_of(message)] = message.request;
+  }
+  put_completion<typename Env::Words>(ring.completions[position & (ring.slot_count - 1)], entry);
+  batch.taken = done;
+}
+
+// Leader: the messages from `served` on that need no block, one after the other; their block would
+// wait for itself three times for each.
+template <class Env>
+GPURES_HD u32 serve_alone(Env& env, const EngineView& engine, RingView& ring, Batch& batch,
+                          u64 head, u32 served) {
+  u32 count = 0;
+  for (; served + count < batch.count; ++count) {
+    const Slot& message = batch.messages[served + count];
+    if (!is_table_only(message)) break;
+    const u64 position = head + served + count;
+    Env::Words::store_relaxed_sys(ring.control->current.value, position + 1);
+    const Answer answer = is_cancelled(*ring.state, message, position)
+                              ? Answer{Status::kCancelled}
+                              : execute_alone(engine, ring, message);
+    complete(env, ring, batch, message, position, answer);
+  }
+  return count;
+}
+
 template <class Env>
 GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epoch) {
   using Words = typename Env::Words;
   Batch& batch = env.batch();
   u64 head = Words::get(ring.state->head);
-  const u64 started = env.now();
-  u64 quiet_since = started;
-  if (env.leader() && ring.index == 0) {
-    Words::store_release_sys(engine.control->started_epoch.value, epoch);
+  if (env.leader()) {
+    batch.started = batch.quiet_since = batch.looked = env.now();
+    if (ring.index == 0) Words::store_release_sys(engine.control->started_epoch.value, epoch);
   }
   for (;;) {
-    if (env.leader()) {
-      batch.count = take<Env>(ring, head, batch.messages);
-      if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
-      if (batch.count == 0) env.idle(engine, ring, epoch, head, started, quiet_since);
-      refresh_cancels<Words>(engine, ring);
-      batch.leave = must_leave<Words>(engine, epoch);
+    if (polls(env)) {
+      const u32 count = take(env, ring, head, batch.messages);
+      if (env.leader()) {
+        batch.count = count;
+        if (ring.index == 0 && attends(env, count)) mirror_host_words<Words>(engine, epoch);
+        if (count == 0) env.idle(engine, ring, epoch, head, batch.started, batch.quiet_since);
+        refresh_cancels<Words>(engine, ring);
+        batch.leave = must_leave<Words>(engine, epoch);
+        batch.published = head;
+        batch.oldest = batch.taken = env.now();
+      }
     }
     env.sync();
     // Messages in hand are served even when `leave` is up, at least one a launch: a worker that
     // was only preempted moves on, and no launch goes by without progress.
-    u64 published = head;
-    u64 taken = env.now();
-    u64 oldest = taken;
     u32 served = 0;
     while (served < batch.count) {
-      const u32 m = served;
-      const Slot& message = batch.messages[m];
-      const u64 position = head + m;
+      if constexpr (kTogether<Env>) {
+        if (env.leader()) batch.alone = serve_alone(env, engine, ring, batch, head, served);
+        env.sync();
+        served += batch.alone;
+        if (served == batch.count) break;
+      }
+      const Slot& message = batch.messages[served];
+      const u64 position = head + served;
       u8* page = ring.pages + (position & (ring.slot_count - 1)) * kPageBytes;
-      const bool long_one = runs_long(engine, message);
       if (env.leader()) {
         Words::store_relaxed_sys(ring.control->current.value, position + 1);
-        if (published != position &&
-            (taken - oldest > engine.publish_ticks || long_one)) {
-          publish<Words>(ring, published, position);
-          published = position;
-          oldest = taken;
+        if (batch.published != position &&
+            (batch.taken - batch.oldest > engine.publish_ticks || runs_long(engine, message))) {
+          publish<Words>(ring, batch.published, position);
+          batch.published = position;
+          batch.oldest = batch.taken;
         }
       }
       const Answer answer = is_cancelled(*ring.state, message, position)
                                 ? Answer{Status::kCancelled}
                                 : execute(env, engine, ring, message, page,
-                                          Turn{position, epoch, started, taken});
+                                          Turn{position, epoch, batch.started, batch.taken});
       env.sync();
       if (answer.status == Status::kUnfinished) {  // its message stays: the next launch goes on
         if (env.leader()) batch.leave = true;
         env.sync();
         break;
       }
-      const u64 done = env.now();
       if (env.leader()) {
-        const u64 service = done - taken;
-        CompletionEntry entry{};
-        entry.status = u16(answer.status);
-        entry.detail = answer.detail;
-        entry.service = service < 0xffffffffu ? u32(service) : 0xffffffffu;
-        entry.value = answer.value;
-        entry.taken = taken;
-        if ((message.flags & kBatchMember) && answer.status != Status::kOk) {
-          ring.state->failed_batch[lane_of(message)] = message.request;
-        }
-        put_completion<Words>(ring.completions[position & (ring.slot_count - 1)], entry);
-        if (done - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
+        complete(env, ring, batch, message, position, answer);
+        if (batch.taken - batch.started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
+        const bool long_one = runs_long(engine, message);
         if (long_one) {  // the rest of the batch may have been cancelled meanwhile
           if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
           refresh_cancels<Words>(engine, ring);
         }
-        if (must_leave<Words>(engine, epoch)) {
-          batch.leave = true;
-          batch.count = m + 1;
+        // A look at another block's word is 300 ns on a device: short messages share one.
+        if (!kTogether<Env> || long_one || batch.taken - batch.looked > engine.publish_ticks) {
+          batch.looked = batch.taken;
+          if (must_leave<Words>(engine, epoch)) {
+            batch.leave = true;
+            batch.count = served + 1;
+          }
         }
       }
-      taken = done;
       ++served;
       env.sync();
     }
     if (served != 0) {
       head += served;
-      quiet_since = taken;
       if (env.leader()) {
-        publish<Words>(ring, published, head);
+        batch.quiet_since = batch.taken;
+        publish<Words>(ring, batch.published, head);
         Words::put(ring.state->head, head);
-        Words::store_release_gpu(ring.state->active, taken);
+        Words::store_release_gpu(ring.state->active, batch.taken);
       }
     }
     const bool leave = batch.leave;

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch
 from gpures_lab.grain.store.hashing import PART_BYTES, Hashing
-from gpures_lab.grain.store.manifest import ArrayRecord, digest_of
+from gpures_lab.grain.store.manifest import DTYPES, ArrayRecord, digest_of
 from gpures_lab.grain.store.pace import FULL_SPEED, Pace
 from gpures_lab.grain.store.places import private_folder, sync
 
@@ -29,24 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Blob", "BlobStore", "Loaded", "encode"]
 
-_DTYPES: Final = frozenset(
-    [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    ]
-)
 _LETTERS: Final = {"i": "I", "u": "U", "f": "F"}
 _PAIRS: Final = {"complex64": "float32", "complex128": "float64"}
 _COMING: Final = ".0000000000000000.tmp"
@@ -79,10 +61,10 @@ def encode(name: str, array: NDArray[Any]) -> Blob:
     if not isinstance(array, np.ndarray):
         raise DtypeMismatch(f"{name!r} is a {type(array).__name__}; give a NumPy array", name=name)
     dtype = array.dtype
-    if not dtype.isnative or dtype.name not in _DTYPES:
+    if not dtype.isnative or dtype.name not in DTYPES:
         raise DtypeMismatch(
             f"{name!r} has dtype {dtype.str!r}, which a checkpoint cannot keep; "
-            f"cast it to one of {', '.join(sorted(_DTYPES))}, in this machine's byte order",
+            f"cast it to one of {', '.join(sorted(DTYPES))}, in this machine's byte order",
             name=name,
             dtype=dtype.str,
         )
@@ -160,7 +142,8 @@ class BlobStore:
 
     def path(self, digest: str) -> str:
         """Where the blob lies; only a digest can be part of a path."""
-        assert re.fullmatch(r"[0-9a-f]{64}", digest), digest
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            raise CheckpointCorrupt(f"{digest!r} is no digest, so it names no blob")
         return f"{self._root}/{digest[:2]}/{digest}.safetensors"
 
     def write(self, digest: str, blob: Blob) -> None:

@@ -7,16 +7,45 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from gpures_lab.errors import CheckpointCorrupt, InvalidOption
 
-__all__ = ["ArrayRecord", "Json", "Manifest", "check_json", "check_key", "digest_of", "key_id"]
+__all__ = [
+    "DTYPES",
+    "ArrayRecord",
+    "Json",
+    "Manifest",
+    "check_json",
+    "check_key",
+    "digest_of",
+    "key_id",
+]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
+DTYPES: Final = frozenset(
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
+)
+"""What an allocation can hold, by NumPy's names."""
 LONGEST_KEY_BYTES: Final = 512
 DEEPEST_STATE: Final = 100
 LONGEST_INT_BITS: Final = 14_000  # Python writes 4,300 digits and no more
@@ -94,11 +123,29 @@ class Manifest:
                 expected=digest,
                 found=found,
             )
-        raw = json.loads(text)
-        arrays = tuple(
-            ArrayRecord(**{**record, "shape": tuple(record["shape"])}) for record in raw["arrays"]
-        )
-        return Manifest(**{**raw, "arrays": arrays, "kernels": tuple(raw["kernels"])})
+        try:
+            raw = json.loads(text)
+            arrays = tuple(_record(record) for record in raw["arrays"])
+            return Manifest(**{**raw, "arrays": arrays, "kernels": tuple(raw["kernels"])})
+        except (ValueError, TypeError, KeyError) as error:
+            # Its digest is right, so somebody wrote it so: it may name any file or type.
+            raise CheckpointCorrupt(
+                f"a manifest of {len(text):,} characters says what no manifest does: {error}; "
+                "restore the database from a backup, or checkpoint the grain again with "
+                "replace=True"
+            ) from error
+
+
+def _record(raw: dict[str, Any]) -> ArrayRecord:
+    """Return an array's record if it can only lead to a blob of plain numbers."""
+    record = ArrayRecord(**{**raw, "shape": tuple(raw["shape"])})
+    if not isinstance(record.name, str) or not re.fullmatch(r"[0-9a-f]{64}", record.digest):
+        raise ValueError(f"an array {record.name!r} with digest {record.digest!r}")
+    if record.dtype not in DTYPES:
+        raise ValueError(f"{record.name!r} with dtype {record.dtype!r}")
+    if any(type(extent) is not int or extent < 0 for extent in record.shape):
+        raise ValueError(f"{record.name!r} with shape {record.shape!r}")
+    return record
 
 
 def digest_of(data: bytes) -> str:

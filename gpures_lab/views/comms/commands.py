@@ -64,8 +64,8 @@ class Commands:
         self._seen: OrderedDict[str, Outcome | None] = OrderedDict()
         self._under_way = 0
 
-    def start(self, command: Command) -> bool:
-        """Begin a command; False if this id was taken before, which then does nothing.
+    def admit(self, command: Command) -> bool:
+        """Take a command, for `begin`; False if its id was taken before, and nothing is to do.
 
         Raises
         ------
@@ -84,10 +84,16 @@ class Commands:
             self._seen[command.id] = None
             while len(self._seen) > REMEMBERED:
                 self._seen.popitem(last=False)
+        return True
+
+    def begin(self, command: Command) -> None:
+        """Carry out what `admit` took. Apart from it, for a thread's start waits for the thread.
+
+        Beside a busy cell that is a wait for the interpreter, which an acknowledgement is spared.
+        """
         threading.Thread(
             target=self._run, args=(command,), name="gpures_lab command", daemon=True
         ).start()
-        return True
 
     def recent(self) -> list[Outcome]:
         """Return the last outcomes that a front end may not have seen yet, oldest first."""

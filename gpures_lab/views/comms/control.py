@@ -52,7 +52,11 @@ class Control:
                 for frame, buffer in chunks(request, encoded(found)):
                     self._comm.send(frame, buffers=[buffer])
             case "command":
-                self._comm.send({"kind": "ack", "id": request, "new": self._start(request, data)})
+                command = _command(request, data)
+                new = self._telemetry.commands.admit(command)
+                self._comm.send({"kind": "ack", "id": request, "new": new})
+                if new:
+                    self._telemetry.commands.begin(command)
             case "configure":
                 self._telemetry.configure(
                     self.client,
@@ -65,18 +69,19 @@ class Control:
             case other:
                 raise InvalidOption(f"op={other!r} is unknown; use one of {', '.join(OPERATIONS)}")
 
-    def _start(self, request: str, data: Mapping[str, object]) -> bool:
-        what, grain = data.get("what"), data.get("grain")
-        known = commands()
-        if not isinstance(what, str) or what not in known:
-            raise InvalidOption(f"command {what!r} is unknown; use one of {', '.join(known)}")
-        if grain is not None and not isinstance(grain, str):
-            raise InvalidOption(f"grain={grain!r} is no key; give a text")
-        return self._telemetry.commands.start(Command(id=request, what=what, grain=grain))
-
     def _refuse(self, request: str | None, text: str) -> None:
         self.refused += 1
         self._comm.send({"kind": "error", "id": request, "text": clipped(text, ERROR_BYTES)})
+
+
+def _command(request: str, data: Mapping[str, object]) -> Command:
+    what, grain = data.get("what"), data.get("grain")
+    known = commands()
+    if not isinstance(what, str) or what not in known:
+        raise InvalidOption(f"command {what!r} is unknown; use one of {', '.join(known)}")
+    if grain is not None and not isinstance(grain, str):
+        raise InvalidOption(f"grain={grain!r} is no key; give a text")
+    return Command(id=request, what=what, grain=grain)
 
 
 def chunks(request: str, payload: bytes) -> Iterator[tuple[Frame, bytes]]:

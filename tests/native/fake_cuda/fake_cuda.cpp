@@ -129,6 +129,8 @@ struct Block {
   explicit Block(unsigned threads) : threads(threads), barrier(threads) {}
   const unsigned threads;
   BlockBarrier barrier;
+  bool votes[32] = {};
+  unsigned rounds = 0;
   Batch batch{};
   CallFrame frame{};
 };
@@ -142,6 +144,7 @@ u64 global_timer() {
 class FakeEnv {
  public:
   using Words = HostWords;
+  static constexpr u32 kLanes = 32;  // all threads of a block here
   FakeEnv(Block& block, unsigned thread) : block_(block), thread_(thread) {}
 
   bool leader() const { return thread_ == 0; }
@@ -162,8 +165,25 @@ class FakeEnv {
     check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
     std::this_thread::yield();
   }
+  u32 run_of(bool yes) const {
+    block_.votes[thread_] = yes;
+    sync();
+    u32 count = 0;
+    while (count < block_.threads && block_.votes[count]) ++count;
+    sync();
+    return count;
+  }
+  bool attends(u32 count) { return count == 0 || ++block_.rounds % 4 == 0; }
+  Answer compute(const EngineView& engine, RingView& ring, const Slot& message, u8* page) {
+    return Compute::run(*this, engine, ring, message, page);
+  }
+  Answer run_program(const EngineView& engine, RingView& ring, const Slot& message, u8* page,
+                     const Turn& turn) {
+    return RunProgram::run(*this, engine, ring, message, page, turn);
+  }
   // Kernels are the host's functions, written for one thread.
   int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end) const {
+    if (kernel.code == 0) return kNotInImage;  // a user's: only a GPU could run it
     if (!leader()) return 0;
     reinterpret_cast<gpures_kernel>(kernel.code)(
         frame.data, frame.sizes, frame.shapes, frame.params, frame.space, begin, end, frame.fault);
@@ -373,6 +393,9 @@ EXPORT void* fake_cuda_stream() {
   std::lock_guard lock(streams_mutex);
   streams.push_back(stream);
   return stream;
+}
+EXPORT void fake_cuda_synchronize(void* stream) {
+  while (!static_cast<FakeStream*>(stream)->idle()) std::this_thread::yield();
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
 EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,

@@ -19,6 +19,8 @@ struct FakeCounts {
 
 void* fake_cuda_context();
 void* fake_cuda_stream();
+// Returns once the stream has nothing to do.
+void fake_cuda_synchronize(void* stream);
 void* fake_cuda_ring_kernel();
 // An entry point for plain launches of a host function over so many arrays, words of shapes and of
 // params. Never given back.

@@ -1,0 +1,1 @@
+"""The Python stack over a double of libcuda: CPU threads for blocks, and no GPU anywhere."""

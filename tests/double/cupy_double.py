@@ -1,0 +1,118 @@
+"""A double of CuPy over the double of libcuda (tests/native/fake_cuda).
+
+The addresses of the engine's own device memory have no access rights: code of the host that reads
+through one crashes the process. (The rest has, for kernels are functions of the host and take
+addresses as they are.) The cubins that are loaded are real too, and nothing runs them: a launch
+runs the serve loop and the library's kernels as they were compiled for the host.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from types import SimpleNamespace
+from typing import Any
+
+from gpures_lab.kernels.cuda.image import RING_ENTRY
+from gpures_lab.kernels.identity import digest
+from gpures_lab.kernels.library import library
+from tests.drivers.recording_cupy import RecordingCupy
+
+__all__ = ["NAME", "CupyDouble"]
+
+NAME = "TEST DOUBLE of libcuda: CPU threads, no GPU"
+
+
+class CupyDouble(RecordingCupy):
+    """What `CudaDriver` asks of CuPy, with the memory and streams of the double."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.native = ctypes.CDLL(path)
+        for name in ("context", "stream", "ring_kernel", "device_memory", "wide_kernel"):
+            getattr(self.native, f"fake_cuda_{name}").restype = ctypes.c_void_p
+        self.native.fake_cuda_device_memory.argtypes = [ctypes.c_size_t]
+        self.native.fake_cuda_synchronize.argtypes = [ctypes.c_void_p]
+        self.native.fake_cuda_wide_kernel.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 3]
+        self.wide: dict[str, tuple[int, int, int, int]] = {}
+        for row, native in self._rows():
+            self.wide[
+                f"wide_gpures_{row.name.rpartition('/')[2]}_{digest(native['type'])[:16]}"
+            ] = (
+                native["address"],
+                sum(p == first for p, first in enumerate(row.same)),
+                sum(max(row.ndims[p], 1) for p, first in enumerate(row.same) if p == first),
+                sum(2 if dtype == "complex128" else 1 for dtype in row.param_dtypes),
+            )
+        self._own = 0
+        self._entries: dict[str, int] = {}
+        self._pinned: dict[int, mmap.mmap] = {}
+        properties = self.cuda.runtime.getDeviceProperties(0) | {"name": NAME.encode()}
+        for name, function in {
+            "getDeviceProperties": lambda _index: properties,
+            "malloc": self._malloc,
+            "memset": self._memset,
+            "hostAlloc": self._host_alloc,
+            "freeHost": self._free_host,
+            "streamCreateWithPriority": self._begin,
+            "streamCreateWithFlags": lambda *_: self.native.fake_cuda_stream(),
+            "streamSynchronize": self.native.fake_cuda_synchronize,
+        }.items():
+            setattr(self.cuda.runtime, name, function)
+        self.cuda.driver.ctxGetCurrent = self.native.fake_cuda_context
+
+    @staticmethod
+    def _rows() -> list[tuple[Any, dict[str, Any]]]:
+        library.fill()
+        rows = [row for operation in library.catalogue for row in operation.rows]
+        return [(row, library.native(row)) for row in rows]
+
+    def _begin(self, _flags: int, _priority: int) -> int:
+        self._own = 1  # the workers' tables come first
+        return int(self.native.fake_cuda_stream())
+
+    def _malloc(self, size: int) -> int:
+        self._own -= 1
+        if self._own >= 0:
+            return int(self.native.fake_cuda_device_memory(size))
+        return self._host_alloc(size, 0)
+
+    @staticmethod
+    def _memset(_address: int, value: int, _size: int) -> None:
+        assert value == 0, "the double's device memory is zero from the start, and nothing else"
+
+    def _host_alloc(self, size: int, _flags: int) -> int:
+        memory = mmap.mmap(-1, size)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        self._pinned[address] = memory
+        return address
+
+    def _free_host(self, address: int) -> None:
+        self.calls.append(("freeHost", address))  # kept mapped: a late write must not crash a test
+
+    def _module(self) -> Any:
+        return _Module(self)
+
+    def entry(self, name: str) -> int:
+        """Address of an entry point, the same for the same name."""
+        if name == RING_ENTRY:
+            return int(self.native.fake_cuda_ring_kernel())
+        if name not in self._entries:
+            # A user's kernel has no host version here: its launch would be refused.
+            made = self.native.fake_cuda_wide_kernel(*self.wide[name]) if name in self.wide else 1
+            self._entries[name] = int(made)
+        return self._entries[name]
+
+
+class _Module:
+    def __init__(self, double: CupyDouble) -> None:
+        self._double = double
+        self._cubin = b""
+
+    def load(self, cubin: bytes) -> None:
+        assert cubin.startswith(b"\x7fELF")
+        self._cubin = cubin
+
+    def get_function(self, name: str) -> Any:
+        assert name.encode() in self._cubin, f"the image has no {name}"
+        return SimpleNamespace(ptr=self._double.entry(name))

@@ -1,0 +1,151 @@
+"""allocate, write, compute, read and release through the whole stack, on a double of libcuda."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import gpures_lab as gl
+from tests.double.cupy_double import NAME
+from tests.grain.engines import LIMIT_S, RINGS, add, in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.double.cupy_double import CupyDouble
+
+MAX_PART = 1 << 20
+BIG = 3 * MAX_PART // 4 + 5  # of float32: four parts, the last one short
+
+
+@pytest.mark.parametrize("ring", sorted(RINGS))
+def test_the_path_of_a_message(make_lab: Callable[..., gl.GrainManager], ring: str) -> None:
+    """Would catch: a layer that the native tests of the engine do not run."""
+    lab = make_lab(ring)
+    grain = lab.grain()
+    data = np.random.default_rng(1).random(BIG, np.float32)
+    x, z = grain.allocate(BIG), grain.allocate(BIG)
+    assert not z.read().result(LIMIT_S).any()
+    x.write(data)
+    done = grain.compute(add, inputs=[x, x], outputs=[z]).result(LIMIT_S)
+    np.testing.assert_array_equal(z.read().result(LIMIT_S), data + data)
+    assert done.driver == "cuda"
+    few, more = grain.allocate(100), grain.allocate(100)  # by the ring itself
+    few.write(data[:100])
+    grain.compute(add, inputs=[few, few], outputs=[more])
+    np.testing.assert_array_equal(more.read().result(LIMIT_S), data[:100] + data[:100])
+    x.release().result(LIMIT_S)
+    with pytest.raises(gl.StaleHandle):
+        x.read()
+    lab.park()
+    assert lab.metrics().engine_state == "PARKED"
+    grain.ping().result(LIMIT_S)
+
+
+def test_nothing_here_says_gpu(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: a double that passes for a device."""
+    lab = make_lab("default")
+    assert (lab.driver.kind, lab.driver.device_name) == ("cpu", NAME)
+    assert "double of cuda (CPU threads)" in repr(lab)
+    assert NAME in str(lab.metrics())
+
+
+def test_a_kernel_is_linked_at_its_first_use(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: an image that loses the kernels before, or is loaded beside a launch."""
+    lab = make_lab("slots4-stream")
+    grain = lab.grain()
+    x, z = grain.allocate(16), grain.allocate(16)
+    x.write(3)
+    for name, expected in (("Add", 6), ("Mul", 9), ("Sub", 0), ("Add", 6)):
+        grain.compute(f"kernels/{name}", inputs=[x, x], outputs=[z])
+        assert (z.read().result(LIMIT_S) == expected).all()
+
+
+def test_a_program_runs_over_leases(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: progress that does not outlive a launch on a device's memory."""
+    grain = make_lab("slots4-lease1").grain()
+    x, one = grain.allocate(1, dtype="int64"), grain.allocate(1, dtype="int64")
+    one.write(1)
+    with grain.record() as step:
+        grain.compute(add, inputs=[x, one], outputs=[x])
+    assert step.run(repeat=50_000).result(LIMIT_S).iterations == 50_000
+    assert x.read().result(LIMIT_S)[0] == 50_000
+
+
+def test_posters_share_the_rings(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: two posters that launch at once, or that hold each other's lock up."""
+    lab = make_lab("slots4")
+
+    def work(number: int) -> None:
+        grain = lab.grain(f"g{number}", placement="dedicated" if number else "shared")
+        x, one = grain.allocate(1, dtype="int64"), grain.allocate(1, dtype="int64")
+        one.write(1)
+        for _ in range(200):
+            grain.compute(add, inputs=[x, one], outputs=[x])
+        assert x.read().result(LIMIT_S)[0] == 200
+
+    in_threads(3, work)
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_of_a_block_poll_together(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, threads: int
+) -> None:
+    """Would catch: a slot that is taken before its message is there, or by two lanes."""
+    lab = make_lab(gl.RingOptions(slots=16))
+    grain = lab.grain()
+    double.native.fake_cuda_block_threads(threads)
+    try:
+        lab.park()  # the next launch has them
+        x, one = grain.allocate(1, dtype="int64"), grain.allocate(1, dtype="int64")
+        one.write(1)
+        reads = []
+        for number in range(60):
+            grain.allocate(1, dtype="int64").release()
+            grain.ping()
+            grain.compute(add, inputs=[x, one], outputs=[x])
+            reads.append((number + 1, x.read()))
+        assert all(read.result(LIMIT_S)[0] == expected for expected, read in reads)
+    finally:
+        double.native.fake_cuda_block_threads(1)
+
+
+def test_the_arena_grows_in_a_window(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: memory that is asked for while a ring runs, or two grains in one place."""
+    lab = make_lab("default")
+    grain = lab.grain()
+    arrays = [grain.allocate(1 << 19) for _ in range(12)]  # 24 MiB: three times more
+    for number, array in enumerate(arrays):
+        array.write(number)
+    for number, array in enumerate(arrays):
+        assert (array.read().result(LIMIT_S) == number).all()
+
+
+def test_what_is_too_heavy_for_the_ring_goes_wide(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
+    """Would catch: a heavy kernel that is refused, or one that gets into a program."""
+    from gpures_lab.kernels.compilation import compile_host
+    from gpures_lab.kernels.cuda.guess import likely_signature
+    from gpures_lab.kernels.cuda.symbols import symbol_of, word_counts
+
+    heavy = gl.cpp_kernel(
+        "heavy",
+        "const float* x, float* z",
+        "int t[300]; for (int k = 0; k < 300; ++k) t[k] = int(x[k % 7]) + k;"
+        "z[i] = float(t[int(x[i]) % 300]);",
+        checked=False,
+    )
+    signature = likely_signature(heavy)
+    code = compile_host(heavy, signature)
+    double.wide[f"wide_{symbol_of(heavy, signature)}"] = (code.address, *word_counts(signature))
+    grain = make_lab("default").grain()
+    x, z = grain.allocate(64), grain.allocate(64)
+    data = np.arange(64, dtype=np.float32)
+    x.write(data)
+    grain.compute(heavy, inputs=[x], outputs=[z]).result(LIMIT_S)
+    np.testing.assert_array_equal(z.read().result(LIMIT_S), data + data % 300 % 7)
+    with grain.record(), pytest.raises(gl.CompileError, match="no program and no batch"):
+        grain.compute(heavy, inputs=[x], outputs=[z])
