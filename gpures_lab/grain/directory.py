@@ -116,7 +116,7 @@ class GrainManager:
         self._recorder = recorder_of(self)
         self._runs = Runs()
         self._ends_with_us: list[MetricsServer] = []
-        self._closed = self._exiting = False
+        self._closed = self._exiting = self._scoped = False
         self._quiescing: list[object] = []  # the asyncio task of each window
         self._lost: dict[str, Lost] = {}
         self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
@@ -335,6 +335,9 @@ class GrainManager:
 
         Harmless when repeated.
 
+        A log line says which grains end unsaved; at the end of a with block only if the store was
+        used.
+
         Work that makes no progress for `stall_s` is given up. Ctrl-C ends the waiting; whatever
         is still pending is answered with `RingClosed` or `Cancelled`.
         """
@@ -357,6 +360,7 @@ class GrainManager:
 
     def __enter__(self) -> Self:
         self._check_open()
+        self._scoped = True
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -152,6 +152,7 @@ child = os.fork()
 if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
+lab.grain("g").discard()
 """
     )
     assert (done.returncode, done.stderr) == (0, "")

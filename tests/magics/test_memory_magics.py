@@ -192,7 +192,7 @@ def test_a_handle_at_the_end_of_a_cell_shows_its_values(notebook: Notebook) -> N
     [
         ("--offset 99", "offset=99 leaves x"),
         ("--offset -1", "offset=-1 leaves x"),
-        ("--count 0", "count=0 leaves x"),
+        ("--count 9", "count=9 leaves x"),
         ("--offset 1 --count 5", "offset=1, count=5 leaves x"),
     ],
 )

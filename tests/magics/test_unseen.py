@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import gpures_lab as gl
@@ -58,6 +60,5 @@ def test_unloading_takes_it_away(told: Notebook, capsys: pytest.CaptureFixture[s
     assert not any(each.__name__ == "say_unseen" for each in callbacks(told))
 
 
-def callbacks(shell: Notebook) -> list[object]:
-    found: list[object] = shell.shell.events.callbacks["post_run_cell"]
-    return found
+def callbacks(shell: Notebook) -> list[Any]:
+    return list(shell.shell.events.callbacks["post_run_cell"])
