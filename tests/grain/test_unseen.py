@@ -54,7 +54,7 @@ def test_the_line_names_request_grain_and_cause_once(
     first, second = failed(lab.grain("k")), failed(lab.grain("other"))
     assert unseen_text(lab).startswith(
         "2 messages failed and nobody looked at their completions: grain 'k', OutOfBounds: "
-        f"request {first.request} (Compute): kernel outside used flat index 4 of array 0"
+        f"request {first.request} (Compute): kernel outside used flat index 4 of array x"
     )
     assert unseen_text(lab) == ""
     assert lab.metrics().unobserved_failures == 2
@@ -77,6 +77,31 @@ def test_a_flood_is_counted_and_its_first_named(make_lab: Callable[..., gl.Grain
     line = unseen_text(lab)
     assert line.startswith("200 messages failed")
     assert "196 more" in line
+
+
+@pytest.mark.parametrize("how", ["program", "batch"])
+def test_a_run_or_batch_that_nobody_holds_says_where(
+    make_lab: Callable[..., gl.GrainManager], how: str
+) -> None:
+    """An error in the making of the line, or a kernel's name for a number of the protocol."""
+    lab = make_lab()
+    grain = lab.grain("k")
+    x = grain.allocate(4, name="x")
+    if how == "program":
+        with grain.record() as program:
+            grain.ping()
+            grain.compute(outside, outputs=[x])
+        program.run()
+        del program
+    else:
+        batch = gl.messages(2, op="compute", kernel=outside)
+        batch["handles"][:, 0] = int(x)
+        grain.submit(batch)
+    grain.ping().result(timeout=LIMIT_S)
+    line = unseen_text(lab)
+    expected = "step 1: kernel of that step used" if how == "program" else "kernel outside used"
+    assert expected in line
+    assert "flat index 4" in line
 
 
 def test_what_the_host_did_for_a_grain_says_its_real_cause(

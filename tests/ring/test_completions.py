@@ -127,7 +127,7 @@ def test_fields_of_an_error(tiny: gl.GrainManager) -> None:
     assert error.request == failed.request  # type: ignore[attr-defined]
     assert error.grain == "scores"  # type: ignore[attr-defined]
     assert error.kernel == "outside"  # type: ignore[attr-defined]
-    assert "flat index 4 of array 0" in str(error)
+    assert "flat index 4 of array x" in str(error)
     assert failed.grain is grain
 
 

@@ -31,6 +31,17 @@ static std::vector<PyObject*>& names_by_id() {
   return names;
 }
 
+// What an error calls the arrays: a tuple in compiled order. It may outlive the kernel as well.
+static std::vector<PyObject*>& arrays_by_id() {
+  static std::vector<PyObject*> arrays;
+  return arrays;
+}
+
+PyObject* kernel_arrays(u32 id) {
+  if (id >= arrays_by_id().size() || !arrays_by_id()[id]) return PyTuple_New(0);
+  return Py_NewRef(arrays_by_id()[id]);
+}
+
 PyObject* kernel_names() {
   PyObject* found = PyDict_New();
   for (size_t id = 0; id < names_by_id().size(); ++id) {
@@ -120,13 +131,14 @@ bool pack_as(PyObject* value, u8 code, u64* words) {
 }
 
 Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* param_codes,
-                       u32 param_count) {
+                       u32 param_count, bool& found) {
   unsigned long long address;
-  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs;
-  int indices, flags;
-  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!", &address, &owner, &PyTuple_Type, &order, &indices,
-                        &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules, &PyTuple_Type,
-                        &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs)) {
+  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called;
+  int indices, flags, at_hand;
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!p", &address, &owner, &PyTuple_Type, &order,
+                        &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
+                        &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs,
+                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &at_hand)) {
     return nullptr;
   }
   auto* variant = new Variant{};
@@ -150,12 +162,19 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
     entry.param_words =
         u8(entry.param_words + code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
   }
+  for (Py_ssize_t n = 0; n + 3 < PyTuple_GET_SIZE(equal); n += 4) {
+    variant->equal.push_back(
+        {number(equal, n), number(equal, n + 1), number(equal, n + 2), number(equal, n + 3)});
+  }
   if (PyErr_Occurred()) {
     delete variant;
     return nullptr;
   }
+  found = at_hand;
   variant->owner = Py_NewRef(owner);
   variant->id = KernelRegistry::get().add(entry);
+  if (arrays_by_id().size() <= variant->id) arrays_by_id().resize(variant->id + 1);
+  arrays_by_id()[variant->id] = Py_NewRef(called);
   return variant;
 }
 
@@ -317,8 +336,6 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     }
   }
   cache_hit = variant != nullptr;
-  ++(variant ? kernel->hits : kernel->misses);
-  ++(variant ? total_hits : total_misses);
   if (!variant) {
     const std::vector<u8> own_key = key;  // compiling may run other calls on this thread
     PyObject* arrays = PyTuple_New(call.count);
@@ -333,7 +350,7 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
         PyObject_CallMethod(kernel_object, "_specialize", "INNNOO", call.inputs, arrays, same,
                             kinds, check ? Py_True : Py_False, device ? Py_True : Py_False);
     if (!spec) return nullptr;
-    variant = build_variant(spec, own_key, codes, u32(wanted));
+    variant = build_variant(spec, own_key, codes, u32(wanted), cache_hit);
     Py_DECREF(spec);
     if (!variant) return nullptr;
     if (kernel->variants->empty()) used_kernels().push_back(kernel_object);
@@ -342,6 +359,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
     names_by_id()[variant->id] = Py_XNewRef(kernel->name);
   }
+  ++(cache_hit ? kernel->hits : kernel->misses);
+  ++(cache_hit ? total_hits : total_misses);
   if (device && !adopt(kernel_object, call, *variant, values, wanted, check)) return nullptr;
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {

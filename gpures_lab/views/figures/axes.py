@@ -38,7 +38,7 @@ def time_figure(title: str, palette: Palette, **options: Any) -> Any:
         output_backend="canvas",
         **options,
     )
-    made.xaxis.ticker = DatetimeTicker(desired_num_ticks=4)  # five overlap in half a cell's width
+    made.xaxis.ticker = DatetimeTicker(desired_num_ticks=3)  # five overlap in half a cell's width
     made.toolbar.logo = None
     made.toolbar.autohide = True  # six columns of buttons would be most of what one sees
     paint(made, palette)
