@@ -18,7 +18,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from jupyter_client.manager import AsyncKernelManager
@@ -60,12 +60,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+class _Version(argparse.Action):
+    """Asks the installation only when the version is wanted."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_given: object) -> NoReturn:
+        from importlib.metadata import version
+
+        print(f"gpures-lab {version('gpures_lab')}")
+        parser.exit(OK)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gpures-lab",
         description="GPU-resident grains for Jupyter.",
         epilog=_EXIT_CODES,
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and end")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     def add(
@@ -109,18 +120,19 @@ def _parser() -> argparse.ArgumentParser:
         "suite",
         nargs="*",
         metavar="SUITE",
-        help="ring, memory, kernels, programs, workloads or notebook; left out: all",
+        help="ring, memory, kernels, programs, workloads, state or notebook; left out: all",
     )
     bench.add_argument("--json", action="store_true", help="print everything measured")
     bench.add_argument("--markdown", action="store_true", help="print README's tables; the default")
     bench.add_argument("--html", metavar="FILE", help="write one page with plots")
     bench.add_argument("--rivals", metavar="PYTHON", help="a Python that has pydotcompute or ray")
-    add(
+    demo = add(
         "demo",
         _demo,
         "run the quickstart notebook headless and print its figures",
-        "  gpures-lab demo",
+        "  gpures-lab demo\n  gpures-lab demo --json",
     )
+    demo.add_argument("--json", action="store_true", help="print one JSON object")
     gpu_check = add(
         "gpu-check",
         _gpu_check,
@@ -128,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         "  gpures-lab gpu-check\n  gpures-lab gpu-check --out reports",
     )
     gpu_check.add_argument("--out", metavar="DIR", help="where the report goes")
+    gpu_check.add_argument("--json", action="store_true", help="print the report as JSON")
     tutorials = add(
         "tutorials",
         _tutorials,
@@ -184,7 +197,12 @@ def _compile_check(options: argparse.Namespace) -> int:
         print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
     else:
         kernels = len({(row.kernel, row.variant) for row in rows})
-        print(f"{kernels} kernels for {', '.join(archs)}: {len(bad)} problems")
+        which = (
+            "--short, one version of each library kernel; all are some 840"
+            if options.short
+            else "all"
+        )
+        print(f"{kernels} kernels ({which}) for {', '.join(archs)}: {len(bad)} problems")
     return BAD_ANSWER if bad else OK
 
 
@@ -203,6 +221,7 @@ def _gpu_check(options: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "tests.gpu.check"]
     if options.out:
         command += ["--out", str(Path(options.out).resolve())]
+    command += ["--json"] * options.json
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
@@ -267,7 +286,7 @@ def _bench(options: argparse.Namespace) -> int:
     return subprocess.run(command, check=False, cwd=clone).returncode
 
 
-def _demo(_options: argparse.Namespace) -> int:
+def _demo(options: argparse.Namespace) -> int:
     try:
         import ipykernel.kernelspec  # noqa: F401 - only whether it is there
         import nbclient.exceptions
@@ -307,6 +326,9 @@ def _demo(_options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return BAD_ANSWER
+    if options.json:
+        print(json.dumps(figures, indent=2))
+        return OK
     print(figures["report"])
     print()
     print(figures["driver"])

@@ -82,7 +82,7 @@ class ManagerOptions:
     Attributes
     ----------
     device
-        ``"auto"`` (CUDA if it can be used, else the host), ``"host"``, ``"cuda"`` or ``"cuda:N"``.
+        ``"auto"`` (the host, until CUDA is measured), ``"host"``, ``"cuda"`` or ``"cuda:N"``.
     pool_limit_bytes
         The most bytes the pool may hold, at least `SMALLEST_POOL_BYTES`;
         ``None`` leaves it to the driver.

@@ -25,16 +25,14 @@ class Probe:
 
     Attributes
     ----------
-    name, arch, uuid, pci_bus_id
+    name, arch, uuid
         Who it is; the UUID names it however the process numbers its devices.
     total_bytes, free_bytes
         Of its memory, free when it was looked at.
-    multiprocessors, clock_khz
-        How many, and their highest clock.
-    driver_version, runtime_version
-        As CUDA numbers them: 13000 is 13.0.
-    native_atomics
-        Whether host and device atomics meet over the bus; reported, never relied on.
+    multiprocessors
+        How many.
+    driver_version
+        As CUDA numbers it: 13000 is 13.0.
     hazards
         What stands in a ring kernel's way here, each with a cure.
     """
@@ -42,14 +40,10 @@ class Probe:
     name: str
     arch: str
     uuid: str
-    pci_bus_id: str
     total_bytes: int
     free_bytes: int
     multiprocessors: int
-    clock_khz: int
     driver_version: int
-    runtime_version: int
-    native_atomics: bool
     hazards: tuple[Hazard, ...]
 
     @property
@@ -110,14 +104,10 @@ def probe_device(
         name=_text(properties["name"]),
         arch=f"sm_{major}{minor}",
         uuid=_uuid(properties.get("uuid", b"")),
-        pci_bus_id=bus_id,
         total_bytes=total,
         free_bytes=free,
         multiprocessors=int(properties["multiProcessorCount"]),
-        clock_khz=asked["ClockRate"],
         driver_version=int(runtime.driverGetVersion()),
-        runtime_version=int(runtime.runtimeGetVersion()),
-        native_atomics=bool(asked["HostNativeAtomicSupported"]),
         hazards=tuple(hazards),
     )
     return probe, cupy

@@ -197,7 +197,8 @@ def wrong_size(handle: ResidentArray, data: Any) -> OutOfBounds:
     shape = np.shape(data)
     return OutOfBounds(
         f"data of shape {shape} has {int(np.prod(shape)):,} elements, {handle.name} has shape "
-        f"{handle.shape} ({handle.size:,}); nothing was written; give offset= to write a part",
+        f"{handle.shape} ({handle.size:,}); nothing was written; "
+        f"{handle.name}.write(data, offset=0) writes a part",
         size=handle.size,
     )
 

@@ -21,6 +21,7 @@ from gpures_lab.grain.text import array_repr, completion_repr
 from gpures_lab.kernels.calls import (
     bad_param,
     bad_params,
+    do_not_fit,
     index_space,
     no_space,
     pack_param,
@@ -32,7 +33,7 @@ from gpures_lab.kernels.calls import (
 from gpures_lab.kernels.library import library as _library
 from gpures_lab.kernels.numbers import kernel_of_number
 from gpures_lab.ring.awaiting import awaiting
-from gpures_lab.ring.batch import bad_row
+from gpures_lab.ring.batch import bad_row, in_row
 from gpures_lab.ring.failures import (
     again,
     bad_timeout,
@@ -64,9 +65,11 @@ __all__ = [
     "coerce",
     "completion_repr",
     "compute_result",
+    "do_not_fit",
     "failure",
     "foreign",
     "grow_arena",
+    "in_row",
     "index_space",
     "interrupted",
     "kernel_of_number",

@@ -218,6 +218,11 @@ class Program:
         """Return the name of the kernel that a step calls, None for other steps."""
         return self._steps[number].kernel if 0 <= number < len(self._steps) else None
 
+    def kernel_id_of(self, number: int) -> int:
+        """Return the id of the kernel version that a step calls."""
+        found: int = struct.unpack_from("<I", self._steps[number].slot, 24)[0]
+        return found
+
     def _repr_html_(self) -> str:
         return program_html(self)
 
@@ -279,7 +284,7 @@ def not_recordable(what: str) -> InvalidOption:
     """Return the error of a call that a program cannot hold."""
     cure = {
         "write": "a program holds at most 4 KiB a write: keep larger data in an allocation and "
-        "copy it with 'kernels/copy'",
+        "copy it with 'kernels/Copy'",
         "record": "this thread records a program already: leave its with block first",
         "run": "a program cannot run another one: record the steps themselves",
     }.get(what, "call it before or after the with block")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gpures_lab.kernels.artifact import Artifact
@@ -96,7 +96,8 @@ class KernelCache:
             if found is not None:
                 self._held.move_to_end(key)
                 self._memory_hits += 1
-            return found
+                return replace(found, at_hand=True)
+            return None
 
     def _from_disk_or_new(
         self,

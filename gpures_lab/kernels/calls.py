@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "bad_param",
     "bad_params",
+    "do_not_fit",
     "index_space",
     "no_space",
     "pack_param",
@@ -144,11 +145,56 @@ def no_space(kernel: Any, indices: int, ndim: int) -> InvalidOption:
     )
 
 
+def do_not_fit(
+    kernel: Any, arrays: tuple[ResidentArray, ...], extents: tuple[int, ...]
+) -> OutOfBounds:
+    """Return the error of a library kernel's arrays that do not fit each other, or its space."""
+    definition = kernel.definition
+    row = definition.row(
+        [array.dtype.name for array in arrays],
+        [next(p for p, first in enumerate(arrays) if first is one) for one in arrays],
+        [array.ndim for array in arrays],
+    )
+    shapes = [str(array.shape) for array in arrays]
+    given = f"{', '.join(shapes[: row.inputs])} -> {', '.join(shapes[row.inputs :])}"
+    sizes: dict[str, set[int]] = {}
+    for array, letters, ndim in zip(arrays, row.extents, row.ndims, strict=True):
+        # Not strict: an array without letters has a shape all the same.
+        for letter, extent in zip(letters, array.shape if ndim else (array.size,), strict=False):
+            sizes.setdefault(letter, set()).add(extent)
+    unequal = [
+        f"{letter} is {' and '.join(map(str, sorted(found)))}"
+        for letter, found in sizes.items()
+        if len(found) > 1
+    ]
+    why = "; ".join(unequal) or (
+        f"the space {extents} must have the output's extents after the first"
+    )
+    return OutOfBounds(
+        f"kernel {kernel.name} ({definition.formula}) takes shapes {row.shapes}, given {given}: "
+        f"{why}; nothing ran; allocate arrays that fit",
+        kernel=kernel.name,
+        shapes=tuple(array.shape for array in arrays),
+    )
+
+
 def too_small(
     kernel: Any, array: ResidentArray, extents: tuple[int, ...], needed: int
 ) -> OutOfBounds:
-    """Return the error of a map over more indices than an array has elements."""
+    """Return the error of a map over more indices than an array has elements.
+
+    Or of a reduction's output that has more than its one element.
+    """
     space = " x ".join(f"{extent:,}" for extent in extents)
+    if needed == 1 < array.size:
+        return OutOfBounds(
+            f"kernel {kernel.name} gives one element, and its output {array.name} has shape "
+            f"{array.shape}; nothing ran; allocate(1) for it",
+            kernel=kernel.name,
+            array=array.name,
+            needed=needed,
+            size=array.size,
+        )
     return OutOfBounds(
         f"kernel {kernel.name} over {space} indices needs {needed:,} elements of {array.name}, "
         f"which has shape {array.shape}; nothing ran; give n= (or shape=), or a larger array",

@@ -41,6 +41,9 @@ class LibraryRow:
         1 to 3.
     ndims
         Dimensions that each array must have, 0 where any will do.
+    extents
+        A letter for each dimension, ``"ik"``: equal letters are equal extents. "" where the array's
+        shape has no part in it.
     """
 
     name: str
@@ -56,6 +59,13 @@ class LibraryRow:
     whole: bool
     indices: int
     ndims: tuple[int, ...]
+    extents: tuple[str, ...]
+
+    @property
+    def shapes(self) -> str:
+        """What shapes it takes, for messages: ``(i, k), (k, j) -> (i, j)``."""
+        given = [f"({', '.join(letters)})" if letters else "any" for letters in self.extents]
+        return f"{', '.join(given[: self.inputs])} -> {', '.join(given[self.inputs :])}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from gpures_lab._core import _native
-from gpures_lab.errors import CompileError
+from gpures_lab.errors import CompileError, InvalidOption
 from gpures_lab.kernels.cpp.declaration import CppBody, read_cpp_body
 from gpures_lab.kernels.definition_rules import (
     check_index_kernel,
@@ -254,6 +254,8 @@ def kernel_from_source(
     filename, first_line
         Where errors say the body is.
     """
+    if not name.isidentifier():
+        raise InvalidOption(f"a kernel's name is an identifier, such as blur; {name!r} is none")
     source = Source(name, filename, first_line, textwrap.dedent(body))
     try:
         statements = ast.parse(source.text).body

@@ -46,6 +46,7 @@ def check_index_kernel(body: Function, indices: int) -> None:
     )
     for name in body.parameters[indices:last_array]:
         if name in body.scalars or name in body.defaults:
+            _refuse_whole_array_call(body, name)
             array = body.parameters[last_array]
             raise body.source.error(
                 f"the body uses {name} as a number, and it stands before the array {array}; the "
@@ -89,7 +90,29 @@ def _check_arrays(body: Function) -> None:
                 _store_of(body, name),
             )
         if name in body.scalars:
+            _refuse_whole_array_call(body, name)
             raise body.source.error(f"{name} is used both as an array and as a number")
+
+
+_WHOLE = frozenset({"sum", "mean", "min", "max", "dot", "prod", "argmin", "argmax", "any", "all"})
+
+
+def _refuse_whole_array_call(body: Function, name: str) -> None:
+    """Raise if the body asks about all elements of a parameter, as in ``np.sum(x)``."""
+    for statement in body.body:
+        for node in ast.walk(statement):
+            if not isinstance(node, ast.Call) or not node.args:
+                continue
+            called = ast.unparse(node.func).rpartition(".")[2]
+            alone = called == "dot" or len(node.args) == 1
+            given = [each.id for each in node.args if isinstance(each, ast.Name)]
+            if called in _WHOLE and alone and name in given:
+                raise body.source.error(
+                    f"{ast.unparse(node)} is about a whole array, and a kernel runs for one index: "
+                    "run kernels/Sum, Mean, Min, Max, Dot or a @gl.reduction before it, and read "
+                    "its one element",
+                    node,
+                )
 
 
 def _store_of(body: Function, name: str) -> ast.AST | None:

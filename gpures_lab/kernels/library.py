@@ -94,6 +94,9 @@ class LibraryFunction(_native.KernelBase):
             tuple(row.ndims[p] or 1 for p in order),  # 0: any shape, taken flat
             tuple(int(any(q >= row.inputs for q in _group(row.same, p))) for p in order),
             tuple(1 + _native.dtype_names.index(name) for name in row.param_dtypes),
+            _equal_extents(row),
+            tuple(_called(row, p) for p in order),
+            False,
         )
 
     def _for_device(
@@ -111,13 +114,35 @@ class LibraryFunction(_native.KernelBase):
         return compile_library(row, library.native(row)["type"])
 
 
+def _called(row: LibraryRow, position: int) -> str:
+    is_input = position < row.inputs
+    number = position if is_input else position - row.inputs
+    return f"{'input' if is_input else 'output'} {number} of {row.formula}"
+
+
+_FLAT = 255  # EqualExtents::kFlat of _core/python/objects.hpp
+
+
+def _equal_extents(row: LibraryRow) -> tuple[int, ...]:
+    """Return array, axis, other array, other axis of each pair that must be equal, in a row."""
+    first: dict[str, tuple[int, int]] = {}
+    pairs: list[int] = []
+    for position, letters in enumerate(row.extents):
+        for number, letter in enumerate(letters):
+            axis = number if row.ndims[position] else _FLAT
+            here = (position, axis)
+            if first.setdefault(letter, here) != here:
+                pairs += (*first[letter], *here)
+    return tuple(pairs)
+
+
 def _group(same: tuple[int, ...], position: int) -> list[int]:
     return [q for q, first in enumerate(same) if first == position]
 
 
 def _strictest(rules: tuple[int, ...], same: tuple[int, ...], position: int) -> int:
     found = {rules[q] for q in _group(same, position)}
-    return 1 if 1 in found else max(found)
+    return 1 if 1 in found else max(found)  # an input's rule, for an array that is both
 
 
 class Library(dict[str, LibraryFunction]):

@@ -38,7 +38,7 @@ def kernel_of_number(number: int) -> Any:
     found = _kernels.get(number)
     if found is None:
         raise UnknownKernel(
-            f"a row names kernel number {number}, which no kernel has; fill the field with "
+            f"no kernel has number {number}; fill the field with "
             "int(kernel), or give gl.messages(kernel=)"
         )
     return found

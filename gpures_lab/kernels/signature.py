@@ -75,6 +75,8 @@ class HostCode:
         The code can raise SIGSEGV, SIGBUS or SIGFPE (C++), so the worker calls it under a guard.
     cache_hit
         The code came from the disk cache, nothing was compiled.
+    at_hand
+        It was in memory: an equal kernel compiled it, or read it, earlier.
     """
 
     address: int
@@ -86,3 +88,4 @@ class HostCode:
     is_reduction: bool
     may_fault: bool
     cache_hit: bool
+    at_hand: bool = False

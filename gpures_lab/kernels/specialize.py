@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["scalars", "signature_of", "specialize"]
 
-ANY_SIZE, AT_LEAST_N, AT_LEAST_ONE = 0, 1, 2  # ElementsRule of _core/shared/layout.hpp
+ANY_SIZE, AT_LEAST_N, ONLY_ONE = 0, 1, 3  # ElementsRule of _core/shared/layout.hpp
 
 
 def scalars(kernel: Kernel, inputs: int, outputs: int) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -89,7 +89,18 @@ def specialize(  # noqa: PLR0917 - called by position from native code
         tuple(arrays[p].ndim for p in code.arrays),
         tuple(int(_is_output(same, p, inputs)) for p in code.arrays),
         (),
+        (),
+        tuple(_called(kernel, p, inputs) for p in code.arrays),
+        code.at_hand,
     )
+
+
+def _called(kernel: Kernel, position: int, inputs: int) -> str:
+    """What errors call an array: its name in the kernel; a reduction names no output."""
+    names = tuple(kernel.parameters)
+    if kernel.kind == "reduction" and position >= inputs:
+        return "the output"
+    return f"array {names[position]}" if position < len(names) else f"array {position}"
 
 
 def _kind(value: Any) -> str:
@@ -102,7 +113,7 @@ def _kind(value: Any) -> str:
 
 def _rule(code: Any, is_input: bool) -> int:
     if code.is_reduction:
-        return AT_LEAST_N if is_input else AT_LEAST_ONE
+        return AT_LEAST_N if is_input else ONLY_ONE
     return AT_LEAST_N if code.is_map else ANY_SIZE
 
 

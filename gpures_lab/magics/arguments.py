@@ -63,15 +63,17 @@ def parsed(*, cell: bool = False) -> Callable[[Callable[..., Any]], Callable[...
             assert self.shell is not None
             names = Names(self.shell.user_ns, local_ns)
             try:
-                found = _strip_quotes(parser.parse_argstring(line))
+                try:
+                    found = _strip_quotes(parser.parse_argstring(line))
+                except UsageError as error:
+                    # Of this line alone: a magic inside a recorded cell has signed its own.
+                    raise UsageError(f"{error}; see {sign}{parser.prog} --help") from None
                 given = (found, names) if body is None else (found, names, body)
                 return method(self, *given)
             except _HelpAsked:
                 # The formatter writes reStructuredText, for `%magic?`.
                 print(parser.format_help().replace("::\n\n  %", f"usage: {sign}", 1))  # noqa: T201
                 return None
-            except UsageError as error:
-                raise UsageError(f"{error}; see {sign}{parser.prog} --help") from None
             except GpuResError as error:
                 if self.short_errors:  # type: ignore[attr-defined]
                     _show_one_line(error)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
+import itertools
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -86,20 +89,37 @@ class ComputeMagics(Magics):
         def post() -> Completion[ComputeResult]:
             return grain.compute(kernel, inputs=inputs, outputs=outputs, params=values, n=count)
 
+        first: Completion[ComputeResult] | None = post()
+        if first is None:  # a program records it: `%%grain_program` around this cell
+            return self._recorded(args, post, repeat)
         if args.noblock:
+            last = first
             for _ in range(repeat - 1):
-                post()
-            last = post()
+                last = post()
             if args.into is None:
                 return last
             names.bind(args.into, last)
             return None
         # Of many, each result is taken as soon as there are others to wait for.
-        result = waited(post(), args.name) if repeat == 1 else repeated(post, repeat, args.name)
+        if repeat == 1:
+            result = waited(first, args.name)
+        else:
+            posted = itertools.chain((first,), (post() for _ in range(repeat - 1)))
+            result = repeated(functools.partial(next, posted), repeat, args.name)
         if not args.time:
             return None
         given = (*uses.inputs, *uses.params)
         return TimedCompute.of(result, uses.outputs, given, kernel.versions)
+
+    @staticmethod
+    def _recorded(args: argparse.Namespace, post: Callable[[], object], repeat: int) -> None:
+        for word, given in (("--noblock", args.noblock), ("--time", args.time)):
+            if given:
+                raise InvalidOption(
+                    f"{word} has no completion to show while a program is recorded: leave it out"
+                )
+        for _ in range(repeat - 1):
+            post()
 
     def _new_recipe(
         self,
@@ -111,6 +131,13 @@ class ComputeMagics(Magics):
     ) -> Recipe:
         infer = infer_python if args.lang == "python" else infer_cpp
         uses = _as_told(infer(args.name, body, visible, tuple(told)), args)
+        unused = [each for each in told if each not in uses.params]
+        if unused:
+            raise InvalidOption(
+                f"--param {unused[0]}: the body has no number of that name; "
+                f"it has {', '.join(uses.params) or 'none'}",
+                param=unused[0],
+            )
         arrays = {each: names.handle(each, None) for each in (*uses.inputs, *uses.outputs)}
         values = {each: told.get(each, visible.get(each)) for each in uses.params}
         if args.lang == "cpp":

@@ -41,15 +41,18 @@ class Line:
         return self._text
 
 
-def allocated(handle: ResidentArray) -> Line:
-    """Return the line of ``%grain_alloc``."""
+def allocated(handle: ResidentArray, replaced: str | None = None) -> Line:
+    """Return the line of ``%grain_alloc``; ``replaced`` is what the name meant before."""
     lab = handle.grain.manager
     place = lab.driver.label
     if lab.driver.name == "host":
-        place = "host (CPU threads; why: %grain_status)"
+        # The reason without what it adds in brackets: this is one line.
+        why = lab.driver.reason.partition(" (")[0]
+        place = f"host (CPU threads; {why}: %grain_status)"
+    was = "" if replaced is None else f"  (the name was of a {replaced})"
     return Line(
         f"{handle.name}  {handle.dtype} {handle.shape}  {bytes_text(handle.nbytes)}  "
-        f"grain {handle.grain.key!r} on {place}"
+        f"grain {handle.grain.key!r} on {place}{was}"
     )
 
 

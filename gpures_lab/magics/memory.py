@@ -10,6 +10,7 @@ from IPython.core.magic import Magics, line_magic, magics_class, needs_local_sco
 from traitlets import Bool, Int, Unicode, observe
 
 from gpures_lab import grain as grains  # its names come in when asked for
+from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import DtypeMismatch, InvalidOption
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line, allocated
@@ -98,6 +99,7 @@ class GrainMagics(Magics):
     @option("key", nargs="?", help="name of the grain; left out, the current one is shown")
     @option("--device", help="auto, host or cuda:0")
     @option("--dtype", help="what allocations have by default")
+    @option("--durable", action="store_true", help="saved when put away, at close() and at exit")
     def grain(self, args: argparse.Namespace, _names: Names) -> Grain:
         """Choose or show the current grain.
 
@@ -109,7 +111,9 @@ class GrainMagics(Magics):
         device = args.device or (None if self.device == "auto" else self.device)
         lab = grains.manager()
         self._meet(lab)
-        found = lab.grain(key, dtype=args.dtype, device=device)
+        found = lab.grain(
+            key, dtype=args.dtype, device=device, durable=True if args.durable else None
+        )
         self._key = key
         return found
 
@@ -117,7 +121,7 @@ class GrainMagics(Magics):
     @needs_local_scope
     @parsed()
     @option("name", help="name of the handle, in the notebook and in the grain")
-    @option("shape", nargs="*", help="extents: numbers or expressions")
+    @option("shape", nargs="*", default=[], help="extents: numbers or expressions")
     @option("--dtype", help="the grain's own when left out")
     @option("--from", dest="source", help="anything np.asarray takes: shape, dtype and data")
     @option("--like", help="handle whose shape and dtype it gets")
@@ -132,7 +136,7 @@ class GrainMagics(Magics):
 
             %grain_alloc x 1024 --dtype float32 --fill 1.5
         """
-        names.check_new(args.name)
+        names.check_free(args.name)
         if bool(args.shape) + bool(args.source) + bool(args.like) != 1:
             raise InvalidOption("give one of: a shape, --from or --like")
         grain = self.grain_of_cell()
@@ -165,10 +169,11 @@ class GrainMagics(Magics):
             zero=data is None,
             memory_type="pinned" if args.pinned else "device",
         )
+        replaced = names.on_the_host(args.name)
         names.bind(args.name, handle)
         if data is not None:
             handle.write(data).result()
-        return allocated(handle)
+        return allocated(handle, replaced)
 
     @line_magic
     @needs_local_scope
@@ -205,7 +210,7 @@ class GrainMagics(Magics):
         """
         handle = names.handle(args.name, self.grain_of_cell())
         if args.into is not None:
-            names.check_new(args.into)
+            names.check_free(args.into)
         count, offset = (
             None if text is None else names.evaluate(text, what)
             for text, what in ((args.count, "--count"), (args.offset, "--offset"))
@@ -213,7 +218,13 @@ class GrainMagics(Magics):
         data = handle.read(count=count, offset=offset).result()
         if args.into is None:
             return data
+        hidden = names.visible.get(args.into)
         names.bind(args.into, data)
+        if isinstance(hidden, ResidentArray) and not hidden.released:
+            return Line(
+                f"{args.into} is the data now; the resident {hidden.name} stays: "
+                f"%grain_release {hidden.name} gives it back"
+            )
         return None
 
     @line_magic
@@ -229,7 +240,8 @@ class GrainMagics(Magics):
             %grain_release x
         """
         grain = self.grain_of_cell()
-        for handle in [names.handle(name, grain) for name in args.names]:
+        handles = [names.owned(name, grain) for name in args.names]
+        for handle in {id(each): each for each in handles}.values():
             handle.release()
 
 

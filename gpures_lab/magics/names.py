@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import operator
 from collections.abc import MutableMapping
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from gpures_lab.grain import Grain
 
 __all__ = ["Names", "unquoted"]
+
+
+_OF_IPYTHON = frozenset({"In", "Out", "exit", "get_ipython", "quit"})
 
 
 class Names:
@@ -73,6 +77,30 @@ class Names:
             raise InvalidOption(f"{name} is not defined: %grain_alloc {name} 1024", name=name)
         raise InvalidOption(on_the_host(name, found), name=name)
 
+    def owned(self, name: str, grain: Grain) -> ResidentArray:
+        """Resident array of that name, though the notebook may call something else so.
+
+        Raises
+        ------
+        InvalidOption
+            Neither the notebook nor the grain has one.
+        """
+        if not isinstance(self.visible.get(name), ResidentArray):
+            found = grain.handles.get(name)
+            if found is not None:
+                return found
+        return self.handle(name, grain)
+
+    def on_the_host(self, name: str) -> str | None:
+        """What a name means that is about to mean a resident array; None if that is no loss."""
+        found = self.visible.get(name)
+        if found is None or isinstance(found, ResidentArray):
+            return None
+        shape = getattr(found, "shape", None)
+        return (
+            f"{type(found).__name__} {shape}" if isinstance(shape, tuple) else type(found).__name__
+        )
+
     def bind(self, name: str, value: object) -> None:
         """Give a value a name in the notebook."""
         self._user[name] = value
@@ -82,6 +110,16 @@ class Names:
         """Raise InvalidOption unless a value can have this name."""
         if not name.isidentifier() or keyword.iskeyword(name):
             raise InvalidOption(f"{name!r} is no name: give an identifier, such as x", name=name)
+
+    def check_free(self, name: str) -> None:
+        """Raise InvalidOption for no name, and for one that Python or IPython needs."""
+        self.check_new(name)
+        if hasattr(builtins, name) or name in _OF_IPYTHON:
+            raise InvalidOption(
+                f"{name} is Python's own, and what uses it would break: give another name, such as "
+                f"{name}_",
+                name=name,
+            )
 
 
 def on_the_host(name: str, value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dis
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import (
@@ -56,7 +57,7 @@ class ProgramMagics(Magics):
             for _ in range(10):
                 grain.compute("kernels/Saxpy", inputs=[x, z], outputs=[z], params={"a": 0.5})
         """
-        names.check_new(args.name)
+        names.check_free(args.name)
         shell = self.shell
         assert shell is not None
         grain = self._lines.grain_of_cell()
@@ -65,13 +66,17 @@ class ProgramMagics(Magics):
         code = compile(source, shell.compile.cache(source), "exec")
         scope = shell.user_ns
         lent = "grain" not in scope
+        own = any(  # the cell's own `grain` stays
+            step.opname in ("STORE_NAME", "STORE_GLOBAL") and step.argval == "grain"
+            for step in dis.get_instructions(code)
+        )
         if lent:
             scope["grain"] = grain
         try:
             with grain.record(name=args.name) as program:
                 exec(code, scope)  # noqa: S102 - the user's own cell
         finally:
-            if lent:
+            if lent and not own:
                 scope.pop("grain", None)
         names.bind(args.name, program)
         return Line(f"{args.name}  {program!r}")

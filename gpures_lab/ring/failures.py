@@ -9,6 +9,7 @@ import copy
 import signal
 from typing import TYPE_CHECKING, Any
 
+from gpures_lab._core import _native
 from gpures_lab.errors import (
     Cancelled,
     DeviceLost,
@@ -26,6 +27,8 @@ from gpures_lab.ring.wire import Opcode, Status, word_of
 
 if TYPE_CHECKING:
     from gpures_lab._core._native import Completion
+
+_MISFIT = 2  # the fault of shared/library/call.hpp's has_extent()
 
 __all__ = [
     "again",
@@ -59,9 +62,14 @@ def failure(completion: Completion[Any]) -> GpuResError:
     match status:
         case Status.KERNEL_FAULT:
             name = signal.Signals(state["value"]).name
+            cure = (
+                "guard its integer divisions: by 0, and the lowest int by -1"
+                if name == "SIGFPE"
+                else "run it with checked=True to find the access, and look at its recursion"
+            )
             return KernelFault(
                 f"{what}: kernel {kernel} ended with {name} on grain {grain!r}; its outputs are "
-                "undefined, everything else goes on; run it with checked=True to find the access",
+                f"undefined, everything else goes on; {cure}",
                 kernel=kernel,
                 signal=name,
                 **fields,
@@ -139,11 +147,24 @@ def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     flag, array, axis, index, extent = state["fault"][:5]
     if not flag:
         return f"{what}: an element range leaves its allocation; nothing was changed"
+    program = state["program"]
+    if program is None:  # a batch's own number is in the detail, a plain launch's in the request
+        kernel_id = state["kernel_id"] or state["fault"][5]
+        kernel = kernel or _native.kernel_names().get(kernel_id)
+    else:
+        kernel_id = program.kernel_id_of(state["fault"][6])
+    names = _native.kernel_arrays(kernel_id)
+    called = names[array] if array < len(names) else f"array {array}"
+    if flag == _MISFIT:
+        return (
+            f"{what}: kernel {kernel} needs extent {index} of axis {axis} in {called}, which has "
+            f"{extent}; nothing was written; give arrays that fit each other"
+        )
     where = f"flat index {index}" if axis < 0 else f"index {index} of axis {axis}"
     return (
-        f"{what}: kernel {kernel} used {where} of array {array}, which has {extent} (arrays are "
-        "counted from 0 as the call binds them, equal handles once); the access was skipped, the "
-        "other indices ran; guard it with `if`, or give n=/shape= for fewer indices"
+        f"{what}: kernel {kernel} used {where} of {called}, which has {extent}; the access was "
+        "skipped, the other indices ran; keep the index in range, or give n=/shape= for fewer "
+        "indices"
     )
 
 

@@ -126,3 +126,22 @@ def test_a_reader_that_stops_reading_is_no_crash() -> None:
     finally:
         os.close(writer)
     assert (answer.returncode, answer.stderr) == (1, "")
+
+
+def test_the_version_is_the_installations(capsys: pytest.CaptureFixture[str]) -> None:
+    """Would catch: a second place that says it."""
+    import gpures_lab
+
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--version"])
+    assert end.value.code == 0
+    assert capsys.readouterr().out == f"gpures-lab {gpures_lab.__version__}\n"
+
+
+def test_the_help_of_bench_names_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.benchmarks.suites import SUITES
+
+    with pytest.raises(SystemExit):
+        cli.main(["bench", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{', '.join(list(SUITES)[:-1])} or {list(SUITES)[-1]};" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,12 @@ def test_it_ends_with_the_report_and_three_lines(
         "loop: 2 ms\n"
         "open notebooks/01_quickstart.ipynb with: make lab\n"
     )
+
+
+def test_its_figures_as_json(quickstart: Quickstart, capsys: pytest.CaptureFixture[str]) -> None:
+    quickstart(LEAVE_FIGURES)
+    assert cli.main(["demo", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["loop"] == "loop: 2 ms"
 
 
 def test_the_notebook_runs_in_this_python_and_in_a_folder_of_its_own(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -163,8 +164,56 @@ def test_out_of_range_subscripts(grain: gl.Grain, bad: int) -> None:
 
     x, z = grain.allocate(8), grain.allocate(8)
     failed = grain.compute(pick, inputs=[x], outputs=[z], params={"k": bad})
-    with pytest.raises(gl.OutOfBounds, match=rf"kernel pick used flat index {bad} of array 0"):
+    with pytest.raises(gl.OutOfBounds, match=rf"kernel pick used flat index {bad} of array x"):
         failed.result(timeout=LIMIT_S)
+
+
+def test_a_division_that_traps_is_not_called_an_access(grain: gl.Grain) -> None:
+    """A cure that was taken already: the kernel is checked."""
+    x, z = grain.allocate(8, dtype="int32"), grain.allocate(8, dtype="int32")
+    divide = gl.cpp_kernel("divide", "const int* x, int* z", "z[i] = 7 / x[i];")
+    with pytest.raises(gl.KernelFault, match="SIGFPE.*guard its integer divisions"):
+        grain.compute(divide, inputs=[x], outputs=[z]).result(timeout=LIMIT_S)
+
+
+def test_a_kernel_defined_again_was_at_hand(grain: gl.Grain) -> None:
+    """A compilation that never was, reported because the object is a new one."""
+
+    def define() -> gl.Kernel:
+        @gl.kernel
+        def again(i, x):  # type: ignore[no-untyped-def]
+            x[i] = x[i] * 3 + 2
+
+        return again
+
+    x = grain.allocate(8)
+    grain.compute(define(), outputs=[x]).result(timeout=LIMIT_S)
+    assert grain.compute(define(), outputs=[x]).result(timeout=LIMIT_S).cache_hit
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("z[i] = x[i] / np.sum(x)", r"np\.sum\(x\) is about a whole array.*kernels/Sum"),
+        ("z[i] = x[i] / max(x)", r"max\(x\) is about a whole array"),
+        ("z[i] = x[i] + float('nan')", r"'nan' is not a number; write math\.nan"),
+    ],
+)
+def test_what_a_kernel_does_otherwise_is_said(grain: gl.Grain, line: str, said: str) -> None:
+    """A message about the order of parameters, where the cure is another kernel."""
+    x, z = grain.allocate(8), grain.allocate(8)
+    with pytest.raises(gl.CompileError, match=said):
+        kernel = kernel_from_text(line)
+        grain.compute(kernel, inputs=[x], outputs=[z])
+
+
+def kernel_from_text(line: str) -> gl.Kernel:
+    text = f"def f(i, x, z):\n    {line}\n"
+    name = f"<{line}>"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    scope: dict[str, Any] = {"np": np}
+    exec(compile(text, name, "exec"), scope)  # noqa: S102 - a kernel needs its source
+    return gl.kernel(scope["f"])
 
 
 def test_an_error_does_not_quote_an_earlier_ones_details(grain: gl.Grain) -> None:

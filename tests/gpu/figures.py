@@ -19,6 +19,7 @@ import numpy as np
 
 import gpures_lab as gl
 from gpures_lab._core import _native
+from tests.gpu.crossover import dma, wide, wide_against_cupy
 
 __all__ = ["FIGURES", "main"]
 
@@ -161,6 +162,20 @@ def throughput() -> dict[str, Any]:
         return {"messages_per_s": count / (time.perf_counter() - since)}
 
 
+def service_time() -> dict[str, Any]:
+    """Service of Noop, amortized: first taken to last done in a batch, over its messages."""
+    with gl.GrainManager(device="cuda:0") as lab:
+        grain = lab.grain()
+        grain.ping().result(LIMIT_S)
+        before = lab.metrics().total_messages_processed
+        for _ in range(200_000):
+            last = grain.ping()
+        last.result(LIMIT_S)
+        after = lab.metrics()
+        assert after.total_messages_processed - before == 200_000
+        return {"noop_ns": after.average_message_latency_ns}
+
+
 def transfers() -> dict[str, Any]:
     """4 KiB write and read, pipelined; allocate and release."""
     with gl.GrainManager(device="cuda:0") as lab:
@@ -229,8 +244,12 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
         saxpy,
         execution,
         throughput,
+        service_time,
         transfers,
         classic_loop,
+        dma,
+        wide,
+        wide_against_cupy,
     )
 }
 

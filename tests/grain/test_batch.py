@@ -160,7 +160,7 @@ def test_a_bad_row_posts_nothing(lab: gl.GrainManager) -> None:
     for rows, error, says in (
         (changed(good, "op", 99), InvalidOption, "row 2 .* op is none"),
         (changed(good, "op", 4), InvalidOption, "row 2 .* op is none"),
-        (changed(good, "kernel", 2**31), UnknownKernel, "no kernel has"),
+        (changed(good, "kernel", 2**31), UnknownKernel, "row 2 of the batch: no kernel has number"),
         (
             changed(good, "handles", [int(x), int(stranger), int(z)] + [0] * 5),
             InvalidOption,

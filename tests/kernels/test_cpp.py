@@ -219,6 +219,36 @@ def test_a_body_cannot_throw(checked: bool) -> None:
         call(f, [np.ones(4, "f4")], [np.zeros(4, "f4")])
 
 
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("__builtin_abort();", "__builtin_abort would end the process"),
+        ("std::abort();", "abort would end the process"),
+        ("if (x[i] > 2) exit(1);", "exit would end the process"),
+        ("std::terminate();", "terminate would end the process"),
+        ("auto f = quick_exit; f(0);", "quick_exit would end the process"),
+        ("z[i] = std::array<float, 2>{}.at(int(x[i]));", r"\.at\(\) ends the process"),
+    ],
+)
+def test_a_checked_body_cannot_end_the_process(statement: str, said: str) -> None:
+    """Would catch: SIGABRT on a worker's thread, which nobody survives."""
+    with pytest.raises(CompileError, match=f"line 2: {said}"):
+        cpp_kernel("f", "const float* x, float* z", f"z[i] = x[i];\n{statement}")
+    cpp_kernel("f", "const float* x, float* z", f"z[i] = x[i];\n{statement}", checked=False)
+
+
+def test_a_body_that_stores_nothing_is_refused() -> None:
+    """Would catch: a kernel that can change nothing, accepted without a word."""
+    with pytest.raises(CompileError, match="the body stores nothing in z"):
+        cpp_kernel("f", "const float* x, float* z", "float t = x[i];")
+
+
+@pytest.mark.parametrize("name", ["1 bad", "", "a-b"])
+def test_a_name_is_an_identifier(name: str) -> None:
+    with pytest.raises(InvalidOption, match="a kernel's name is an identifier"):
+        cpp_kernel(name, "float* z", "z[i] = 1;")
+
+
 def test_inputs_cannot_be_stored_to() -> None:
     f = cpp_kernel("f", _BLUR, "x[i] = 1; z[i] = w;")
     with pytest.raises(CompileError, match="line 1"):

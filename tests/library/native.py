@@ -56,6 +56,7 @@ class Entry(ctypes.Structure):
         ("indices", ctypes.c_uint8),
         ("elements_rule", ctypes.c_uint8 * 8),
         ("ndims", ctypes.c_uint8 * 8),
+        ("extents", ctypes.c_char_p * 8),
         ("formula", ctypes.c_char_p),
         ("code", ctypes.c_char_p),
     ]
@@ -203,6 +204,7 @@ class Library:
                     whole=entry.whole,
                     indices=entry.indices,
                     ndims=tuple(entry.ndims[:arrays]),
+                    extents=tuple((entry.extents[p] or b"").decode() for p in range(arrays)),
                 ),
                 address=entry.fn,
                 elements_rule=tuple(entry.elements_rule[:arrays]),

@@ -60,19 +60,24 @@ def test_gemm_adds_in_order_of_k(library: Library) -> None:
 
 
 def test_shapes_that_do_not_fit_are_reported_and_nothing_is_written(library: Library) -> None:
-    """Catches a read past the end of an input that is smaller than the output asks for."""
+    """Catches a read past the end of a small input, and a number made of a part of a large one."""
     a, x, z = np.ones((3, 4)), np.ones(3), np.full(3, 9.0)
     gemv = library.get("kernels/Gemv", ("float64",) * 3, (0, 1, 2))
-    assert gemv.run([a, x, z], shape=(3,))[:5] == [1, 1, 0, 3, 3]
-    assert gemv.run([a, np.ones(4), np.full(5, 9.0)], shape=(5,))[:5] == [1, 0, 0, 3, 3]
+    assert gemv.run([a, x, z], shape=(3,))[:5] == [2, 1, 0, 4, 3]
+    assert gemv.run([a, np.ones(4), np.full(5, 9.0)], shape=(5,))[:5] == [2, 0, 0, 5, 3]
     gemm = library.get("kernels/Gemm", ("float64",) * 3, (0, 1, 2), indices=2)
     square = np.full((3, 5), 9.0)
-    assert gemm.run([a, np.ones((2, 5)), square], shape=(3, 5))[:5] == [1, 1, 0, 2, 2]
-    assert gemm.run([a, np.ones((4, 4)), square], shape=(3, 5))[:5] == [1, 1, 1, 4, 4]
-    assert gemm.run([a[:2], np.ones((4, 5)), square], shape=(3, 5))[:5] == [1, 0, 0, 2, 2]
+    assert gemm.run([a, np.ones((2, 5)), square], shape=(3, 5))[:5] == [2, 1, 0, 4, 2]
+    assert gemm.run([a, np.ones((4, 4)), square], shape=(3, 5))[:5] == [2, 1, 1, 5, 4]
+    assert gemm.run([a[:2], np.ones((4, 5)), square], shape=(3, 5))[:5] == [2, 0, 0, 3, 2]
+    assert gemv.run([a, np.ones(5), z], shape=(3,))[:5] == [2, 1, 0, 4, 5]
+    assert gemv.run([np.ones((5, 4)), np.ones(4), z], shape=(3,))[:5] == [2, 0, 0, 3, 5]
+    assert gemm.run([a, np.ones((5, 5)), square], shape=(3, 5))[:5] == [2, 1, 0, 4, 5]
+    assert gemm.run([a, np.ones((4, 6)), square], shape=(3, 5))[:5] == [2, 1, 1, 5, 6]
+    assert gemm.run([a, np.ones((4, 5)), square], shape=(3, 4))[:5] == [2, 2, 1, 4, 5]
     stencil = library.get("kernels/Stencil", ("float64",) * 2, (0, 1), indices=2)
     words = stencil.run([a, square], params={"alpha": 0.1}, shape=(3, 5))
-    assert words[:5] == [1, 0, 1, 4, 4]
+    assert words[:5] == [2, 0, 1, 5, 4]
     assert (z == 9).all()
     assert (square == 9).all()
 

@@ -151,3 +151,15 @@ def test_help_and_example(filled: Notebook, capsys: pytest.CaptureFixture[str]) 
     assert values(filled) == [-1] * 8
     filled(example_of(filled.shell.find_cell_magic("grain_compute")))
     assert values(filled)[2] == 1
+
+
+@pytest.mark.parametrize("lang", ["python", "cpp"])
+def test_a_param_that_the_body_does_not_use_is_refused(filled: Notebook, lang: str) -> None:
+    """Catches a typo that computes with the notebook's value instead."""
+    cell = f"%%grain_compute --lang {lang} --param b=1\nz[i] = a * x[i];"
+    assert "--param b: the body has no number of that name; it has a" in str(filled.refused(cell))
+
+
+def test_a_kernels_name_is_an_identifier(filled: Notebook) -> None:
+    error = filled.refused("%%grain_compute --name 1x\nz[i] = x[i]")
+    assert "a kernel's name is an identifier" in str(error)

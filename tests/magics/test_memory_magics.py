@@ -213,3 +213,45 @@ def test_a_mask_is_never_dropped(notebook: Notebook, line: str) -> None:
     assert list(notebook("%grain_read x")) == [7, 7, 7]
     notebook("m.mask = False")
     notebook(line)
+
+
+@pytest.mark.parametrize("line", ["%grain_alloc print 3", "%grain_read x --into len"])
+def test_pythons_own_names_stay(notebook: Notebook, line: str) -> None:
+    """Catches a notebook in which nothing prints any more."""
+    notebook("%grain_alloc x 3")
+    assert "is Python's own" in str(notebook.refused(line))
+    assert callable(notebook("print"))
+
+
+def test_what_a_name_meant_before_is_said(notebook: Notebook) -> None:
+    """Catches data of the user's that is gone without a word."""
+    notebook.names["px"] = np.ones((2, 3))
+    assert repr(notebook("%grain_alloc px 3")).endswith("  (the name was of a ndarray (2, 3))")
+    assert repr(notebook("%grain_alloc px 4")).endswith("%grain_status)")
+    said = repr(notebook("%grain_read px --into px"))
+    assert said == ("px is the data now; the resident px stays: %grain_release px gives it back")
+    notebook("%grain_release px px")
+    assert gl.manager().metrics().active_allocation_count == 0
+
+
+def test_the_line_says_why_it_is_the_host(notebook: Notebook) -> None:
+    """Catches a line that only points to where the reason is."""
+    why = gl.manager().driver.reason.partition(" (")[0]
+    assert repr(notebook("%grain_alloc x 3")).endswith(f"(CPU threads; {why}: %grain_status)")
+
+
+def test_a_magic_makes_a_durable_grain(notebook: Notebook) -> None:
+    """Catches state that no cell can keep."""
+    assert notebook("%grain kept --durable").durable
+    assert notebook("%grain kept").durable
+    assert not notebook("%grain other").durable
+
+
+def test_a_missing_name_and_a_wrong_size_are_said_as_they_are(
+    notebook: Notebook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Catches a shape that is asked for and optional, an option that the magic has not."""
+    notebook.refused("%grain_alloc")
+    assert "required: name; see" in capsys.readouterr().err
+    notebook("%grain_alloc x 4")
+    assert "x.write(data, offset=0) writes a part" in str(notebook.refused("%grain_write x [1, 2]"))

@@ -101,3 +101,29 @@ def test_a_replaced_name_is_said(filled: Notebook) -> None:
     """Would catch: a program that writes to memory that is another array's by now."""
     filled("%grain_alloc z 16")
     assert isinstance(filled.refused("%grain_run step"), StaleHandle)
+
+
+def test_a_compute_cell_in_a_program_is_recorded(filled: Notebook) -> None:
+    """Would catch: a wait for a completion that a recorded call does not have."""
+    filled("%%grain_program twice\n%%grain_compute --repeat 2\nz[i] = z[i] + x[i]")
+    assert first(filled) == 0
+    filled("%grain_run twice --repeat 3")
+    assert first(filled) == 6
+    error = filled.refused("%%grain_program no\n%%grain_compute --time\nz[i] = x[i]")
+    assert "--time has no completion to show while a program is recorded" in str(error)
+
+
+def test_a_magics_own_complaint_names_its_own_help(
+    filled: Notebook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Would catch: the help of the cell around it."""
+    filled.refused("%%grain_program no\n%grain_write")
+    assert capsys.readouterr().err.rstrip().endswith("see %grain_write --help")
+
+
+def test_a_cells_own_grain_stays(filled: Notebook) -> None:
+    """Would catch: a name of the user's taken back with the one that was lent."""
+    filled(
+        "%%grain_program own\nimport gpures_lab as gl\ngrain = gl.manager().grain()\ngrain.ping()"
+    )
+    assert filled.names["grain"].key == "notebook"

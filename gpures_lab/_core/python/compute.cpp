@@ -80,15 +80,52 @@ bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObje
   return true;
 }
 
+namespace {
+
+i64 extent_of(const ResidentArrayObject* array, u8 axis) {
+  if (axis == EqualExtents::kFlat) return array->size;
+  return PyLong_AsLongLong(PyTuple_GET_ITEM(array->shape, axis));
+}
+
+// Arrays of a library kernel that reads shapes: they fit each other, and the space the output's
+// rows, which may be fewer.
+bool check_shapes(PyObject* kernel, const Variant& variant, const Call& call, const i64* space) {
+  bool fits = true;
+  for (const EqualExtents& pair : variant.equal) {
+    fits = fits && extent_of(call.arrays[pair.array], pair.axis) ==
+                       extent_of(call.arrays[pair.other], pair.other_axis);
+  }
+  const u8 indices = variant.entry.indices;
+  for (u8 d = 1; d < indices; ++d) {
+    fits = fits && space[d] == extent_of(call.arrays[call.inputs], d);
+  }
+  if (fits) return true;
+  PyObject* arrays = PyTuple_New(call.count);
+  PyObject* extents = PyTuple_New(indices);
+  for (u32 a = 0; arrays && a < call.count; ++a) {
+    PyTuple_SET_ITEM(arrays, a, Py_NewRef(reinterpret_cast<PyObject*>(call.arrays[a])));
+  }
+  for (u8 d = 0; extents && d < indices; ++d) {
+    PyTuple_SET_ITEM(extents, d, PyLong_FromLongLong(space[d]));
+  }
+  if (arrays && extents) raise_hook("do_not_fit", "(OOO)", kernel, arrays, extents);
+  Py_XDECREF(arrays);
+  Py_XDECREF(extents);
+  return false;
+}
+
+}  // namespace
+
 // What the worker would refuse, and the host can know: maps that leave an array.
 bool check_sizes(PyObject* kernel, const Variant& variant, const Call& call, const i64* space) {
+  if (!variant.equal.empty() && !check_shapes(kernel, variant, call, space)) return false;
   i64 total = 1;
   for (u32 d = 0; d < variant.entry.indices; ++d) total *= space[d];
   for (u32 a = 0; a < variant.entry.arrays; ++a) {
     const KernelArray& rule = variant.entry.array[a];
     const ResidentArrayObject* array = call.arrays[variant.order[a]];
-    const i64 needed = rule.rule == kAtLeastN ? total : rule.rule == kAtLeastOne ? 1 : 0;
-    bool fits = array->size >= needed;
+    const i64 needed = rule.rule == kAtLeastN ? total : rule.rule >= kAtLeastOne ? 1 : 0;
+    bool fits = rule.rule == kOnlyOne ? array->size == 1 : array->size >= needed;
     if (fits && rule.rule == kAtLeastN && rule.ndim > 1 && rule.ndim == variant.entry.indices) {
       for (u32 d = 0; d < rule.ndim; ++d) {
         fits = fits && space[d] <= PyLong_AsLongLong(PyTuple_GET_ITEM(array->shape, d));

@@ -31,6 +31,17 @@ static std::vector<PyObject*>& names_by_id() {
   return names;
 }
 
+// What an error calls the arrays: a tuple in compiled order. It may outlive the kernel as well.
+static std::vector<PyObject*>& arrays_by_id() {
+  static std::vector<PyObject*> arrays;
+  return arrays;
+}
+
+PyObject* kernel_arrays(u32 id) {
+  if (id >= arrays_by_id().size() || !arrays_by_id()[id]) return PyTuple_New(0);
+  return Py_NewRef(arrays_by_id()[id]);
+}
+
 PyObject* kernel_names() {
   PyObject* found = PyDict_New();
   for (size_t id = 0; id < names_by_id().size(); ++id) {
@@ -85,13 +96,17 @@ bool pack_plain(PyObject* value, u8 code, u64* words) {
       std::memcpy(words, &number, 8);
       return true;
     }
-    case kBool: words[0] = value == Py_True; return true;
+    case kBool:
+      words[0] = value == Py_True;
+      return true;
     case kComplex: {
       const Py_complex number = PyComplex_AsCComplex(value);
       std::memcpy(words, &number, 16);
       return true;
     }
-    default: PyArray_ScalarAsCtype(value, words); return true;
+    default:
+      PyArray_ScalarAsCtype(value, words);
+      return true;
   }
 }
 
@@ -116,13 +131,14 @@ bool pack_as(PyObject* value, u8 code, u64* words) {
 }
 
 Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* param_codes,
-                       u32 param_count) {
+                       u32 param_count, bool& found) {
   unsigned long long address;
-  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs;
-  int indices, flags;
-  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!", &address, &owner, &PyTuple_Type, &order,
+  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called;
+  int indices, flags, at_hand;
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!p", &address, &owner, &PyTuple_Type, &order,
                         &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
-                        &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs)) {
+                        &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs,
+                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &at_hand)) {
     return nullptr;
   }
   auto* variant = new Variant{};
@@ -137,22 +153,28 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   };
   for (u32 a = 0; a < entry.arrays; ++a) {
     variant->order[a] = number(order, a);
-    entry.array[a] = {number(item_bytes, a), number(rules, a), number(ndims, a),
-                      number(writes, a)};
+    entry.array[a] = {number(item_bytes, a), number(rules, a), number(ndims, a), number(writes, a)};
     if (entry.array[a].ndim > 1) entry.shape_words += entry.array[a].ndim;
   }
   for (u32 p = 0; p < param_count; ++p) {
     const u8 pack = PyTuple_GET_SIZE(packs) ? number(packs, p) : u8(0);
     variant->packs.push_back(pack);
-    entry.param_words = u8(entry.param_words +
-                           code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
+    entry.param_words =
+        u8(entry.param_words + code_words(pack ? u8(kScalar + pack - 1) : param_codes[p]));
+  }
+  for (Py_ssize_t n = 0; n + 3 < PyTuple_GET_SIZE(equal); n += 4) {
+    variant->equal.push_back(
+        {number(equal, n), number(equal, n + 1), number(equal, n + 2), number(equal, n + 3)});
   }
   if (PyErr_Occurred()) {
     delete variant;
     return nullptr;
   }
+  found = at_hand;
   variant->owner = Py_NewRef(owner);
   variant->id = KernelRegistry::get().add(entry);
+  if (arrays_by_id().size() <= variant->id) arrays_by_id().resize(variant->id + 1);
+  arrays_by_id()[variant->id] = Py_NewRef(called);
   return variant;
 }
 
@@ -313,8 +335,6 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     }
   }
   cache_hit = variant != nullptr;
-  ++(variant ? kernel->hits : kernel->misses);
-  ++(variant ? total_hits : total_misses);
   if (!variant) {
     const std::vector<u8> own_key = key;  // compiling may run other calls on this thread
     PyObject* arrays = PyTuple_New(call.count);
@@ -325,11 +345,11 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
       PyTuple_SET_ITEM(same, a, PyLong_FromLong(call.same[a]));
     }
     for (Py_ssize_t p = 0; p < wanted; ++p) PyTuple_SET_ITEM(kinds, p, Py_NewRef(values[p]));
-    PyObject* spec = PyObject_CallMethod(kernel_object, "_specialize",
-                                         "INNNOO", call.inputs, arrays, same, kinds,
-                                         check ? Py_True : Py_False, device ? Py_True : Py_False);
+    PyObject* spec =
+        PyObject_CallMethod(kernel_object, "_specialize", "INNNOO", call.inputs, arrays, same,
+                            kinds, check ? Py_True : Py_False, device ? Py_True : Py_False);
     if (!spec) return nullptr;
-    variant = build_variant(spec, own_key, codes, u32(wanted));
+    variant = build_variant(spec, own_key, codes, u32(wanted), cache_hit);
     Py_DECREF(spec);
     if (!variant) return nullptr;
     if (kernel->variants->empty()) used_kernels().push_back(kernel_object);
@@ -338,6 +358,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
     if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
     names_by_id()[variant->id] = Py_XNewRef(kernel->name);
   }
+  ++(cache_hit ? kernel->hits : kernel->misses);
+  ++(cache_hit ? total_hits : total_misses);
   if (device && !adopt(kernel_object, call, *variant, values, wanted, check)) return nullptr;
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {
@@ -433,8 +455,8 @@ PyType_Spec spec = {"gpures_lab._core._native.KernelBase", sizeof(KernelObject),
 
 bool add_kernel_type(PyObject* module) {
   kernel_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
-  return kernel_type && PyModule_AddObjectRef(module, "KernelBase",
-                                              reinterpret_cast<PyObject*>(kernel_type)) == 0;
+  return kernel_type &&
+         PyModule_AddObjectRef(module, "KernelBase", reinterpret_cast<PyObject*>(kernel_type)) == 0;
 }
 
 }  // namespace gpures::python

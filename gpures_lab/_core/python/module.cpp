@@ -168,6 +168,11 @@ nb::list library_rows() {
     row["dtypes"] = names_of(entry.dtypes, entry.arrays);
     row["same"] = numbers_of(entry.same, entry.arrays);
     row["ndims"] = numbers_of(entry.ndims, entry.arrays);
+    nb::list extents;
+    for (int p = 0; p < entry.arrays; ++p) {
+      extents.append(nb::str(entry.extents[p] ? entry.extents[p] : ""));
+    }
+    row["extents"] = nb::tuple(extents);
     row["inputs"] = int(entry.inputs);
     row["params"] = texts_of(entry.param_names, entry.params);
     row["param_dtypes"] = names_of(entry.param_dtypes, entry.params);
@@ -401,6 +406,7 @@ NB_MODULE(_native, m) {
     const auto counts = kernel_counts();
     return nb::make_tuple(counts[0], counts[1], counts[2]);
   });
+  m.def("kernel_arrays", [](u32 id) { return nb::steal(kernel_arrays(id)); });
   m.def("kernel_names", [] { return nb::steal(kernel_names()); });
   m.def("kernels_used", [] { return nb::steal(kernels_used()); });
   m.def("block_of", [](nb::handle object) {

@@ -39,11 +39,11 @@ struct GrainObject {
   ResidentArrayObject* first;  // live allocations, newest first (not owned)
   u64 ordinals;                // for the names a0, a1, …
   u64 full_wait_ns;
-  unsigned long borrower;    // thread inside `with grain.borrow()`, 0 = none
-  PyObject* kernels;         // set of the names of kernels it has used beyond `noted`; or null
-  PyObject* noted[4];        // the first names, looked at first
-  u32 busy;                  // calls under way: they may wait, so nobody deactivates the grain
-  bool asleep;               // deactivated: live handles have no block, the next call wakes it
+  unsigned long borrower;  // thread inside `with grain.borrow()`, 0 = none
+  PyObject* kernels;       // set of the names of kernels it has used beyond `noted`; or null
+  PyObject* noted[4];      // the first names, looked at first
+  u32 busy;                // calls under way: they may wait, so nobody deactivates the grain
+  bool asleep;             // deactivated: live handles have no block, the next call wakes it
   PyObject* weakrefs;
 };
 
@@ -65,12 +65,19 @@ struct ResidentArrayObject {
   bool live;
 };
 
+// Two axes, by binding position, whose extents are the same in a call that fits.
+struct EqualExtents {
+  static constexpr u8 kFlat = 255;  // all elements, whatever the shape
+  u8 array, axis, other, other_axis;
+};
+
 struct Variant {
   std::vector<u8> key;
   KernelEntry entry;
   u32 id;
-  u8 order[kMaxArrays];   // binding position of each compiled array
-  std::vector<u8> packs;  // of each parameter: 0 = as given, else 1 + dtype code
+  u8 order[kMaxArrays];             // binding position of each compiled array
+  std::vector<u8> packs;            // of each parameter: 0 = as given, else 1 + dtype code
+  std::vector<EqualExtents> equal;  // a library kernel's that reads shapes
   PyObject* owner;
 };
 
@@ -164,7 +171,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit);
 std::vector<u64> kernel_counts();  // versions, hits, misses
 PyObject* kernels_used();
-PyObject* kernel_names();  // dict of id → name, for the trace
+PyObject* kernel_names();         // dict of id → name, for the trace
+PyObject* kernel_arrays(u32 id);  // what errors call its arrays, in compiled order
 // (name, first word, pack code or 0, value) of each parameter of this call.
 PyObject* params_of(KernelObject* kernel, const Call& call, const Variant& variant,
                     PyObject* params);

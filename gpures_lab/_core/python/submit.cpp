@@ -108,6 +108,18 @@ class Batch final : public RingHost::Source {
     return nullptr;
   }
 
+  // The exception that is set says which row it is about.
+  static bool name_row(u64 r) {
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    PyErr_NormalizeException(&type, &error, &trace);
+    if (error) raise_hook("in_row", "(OK)", error, r);
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(trace);
+    return false;
+  }
+
   bool check_compute(u64 r, const Row& row) {
     if (row.offset != 0 || row.data != 0) {
       raise_hook("bad_row", "(Ks)", r, "offset and data are for write");
@@ -117,11 +129,11 @@ class Batch final : public RingHost::Source {
       for (last_ = 0; last_ < templates_.size(); ++last_) {
         if (same_call(templates_[last_]->call, row)) break;
       }
-      if (last_ == templates_.size() && !make_template(r, row)) return false;
+      if (last_ == templates_.size() && !make_template(r, row)) return name_row(r);
     }
     which_[r] = u32(last_);
     const Template& shared = *templates_[last_];
-    return shared.plain || pack_all(r, row, shared);
+    return shared.plain || pack_all(r, row, shared) || name_row(r);
   }
 
   void fill_compute(u64 r, const Row& row, const Template& shared, Slot& slot, u8* page) const {

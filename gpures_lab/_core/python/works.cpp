@@ -71,7 +71,7 @@ std::unique_ptr<StreamWork> wide_work(Engine& engine, const Variant& variant, co
 bool goes_wide(const Engine& engine, const Variant& variant, const i64* space) {
   u64 item = 0, indices = 1;
   for (u32 a = 0; a < variant.entry.arrays; ++a) {
-    if (variant.entry.array[a].rule != kAtLeastOne) item += variant.entry.array[a].item_bytes;
+    if (variant.entry.array[a].rule < kAtLeastOne) item += variant.entry.array[a].item_bytes;
   }
   for (u32 d = 0; d < variant.entry.indices; ++d) indices *= u64(space[d]);
   return engine.goes_wide(variant.id, indices * item);

@@ -28,7 +28,8 @@ inline constexpr int kNotInImage = -1;
 // `space`:  extent of each index, `space[0]` the first's.
 // `fault`:  kFaultWords words, zero on entry; a checked kernel that skips an access writes, for the
 //           first one only: [0] = 1, [1] = array (compiled order), [2] = axis (-1: flat subscript),
-//           [3] = the index used, [4] = the extent it had to be below.
+//           [3] = the index used, [4] = the extent it had to be below. A library kernel whose arrays
+//           do not fit each other writes nothing and says [0] = 2, [3] = the extent it needs.
 extern "C" typedef void (*gpures_kernel)(void* const* data, const i64* sizes, const i64* shapes,
                                          const u64* params, const i64* space, i64 begin, i64 end,
                                          i64* fault);

@@ -177,7 +177,7 @@ enum KernelFlag : u8 {
   kKernelUser = 16,      // completions are published before it runs
   kKernelStraight = 32,  // a user's without a loop in its body: slices as long as the library's
 };
-enum ElementsRule : u8 { kAnySize = 0, kAtLeastN = 1, kAtLeastOne = 2 };
+enum ElementsRule : u8 { kAnySize = 0, kAtLeastN = 1, kAtLeastOne = 2, kOnlyOne = 3 };
 
 struct KernelArray {
   u8 item_bytes;

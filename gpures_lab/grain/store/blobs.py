@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch
+from gpures_lab.errors import CheckpointCorrupt, DtypeMismatch, InvalidOption
 from gpures_lab.grain.store.hashing import PART_BYTES, Hashing
 from gpures_lab.grain.store.manifest import DTYPES, ArrayRecord, digest_of
 from gpures_lab.grain.store.pace import FULL_SPEED, Pace
@@ -134,7 +134,14 @@ class BlobStore:
         from fsspec.implementations.local import LocalFileSystem
 
         self.url = url
-        self._files, root = url_to_fs(url)
+        try:
+            self._files, root = url_to_fs(url)
+        except ValueError as error:  # what fsspec says of a protocol it does not know
+            raise InvalidOption(
+                f"blobs_url={url!r} cannot be opened: {error}; give a folder or a URL that fsspec "
+                "knows, such as s3://bucket/folder",
+                blobs_url=url,
+            ) from error
         self._root = str(root).rstrip("/")
         self._local = isinstance(self._files, LocalFileSystem)
         if self._local:

@@ -6,7 +6,11 @@ import re
 from dataclasses import dataclass
 
 from gpures_lab.errors import CompileError, InvalidOption
-from gpures_lab.kernels.cpp.pointer_use import check_pointer_use, only_subscripts_by_index
+from gpures_lab.kernels.cpp.pointer_use import (
+    check_pointer_use,
+    check_stores,
+    only_subscripts_by_index,
+)
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.source import Source
 
@@ -107,6 +111,8 @@ def read_cpp_body(name: str, parameters: str, body: str, indices: int, checked: 
     CompileError
         A parameter or a use of a pointer that kernels do not have.
     """
+    if not name.isidentifier():
+        raise InvalidOption(f"a kernel's name is an identifier, such as blur; {name!r} is none")
     if indices not in (1, 2, 3):
         raise InvalidOption(f"indices = {indices}: a kernel has 1, 2 or 3", indices=indices)
     declared = tuple(_parameter(name, text) for text in _split(parameters))
@@ -125,6 +131,7 @@ def read_cpp_body(name: str, parameters: str, body: str, indices: int, checked: 
     arrays = frozenset(p.name for p in declared if p.is_array)
     if checked:
         check_pointer_use(source, arrays)
+        check_stores(source, frozenset(p.name for p in declared if p.is_output))
     return CppBody(
         source=source,
         parameters=declared,

@@ -6,11 +6,13 @@ that can make an address is refused here, before a compiler runs, with the body'
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from gpures_lab.errors import CompileError
 from gpures_lab.kernels.cpp.tokens import Token, tokenize
 from gpures_lab.kernels.source import Source
 
-__all__ = ["check_pointer_use", "only_subscripts_by_index", "written_first"]
+__all__ = ["check_pointer_use", "check_stores", "only_subscripts_by_index", "written_first"]
 
 _TYPE_WORDS = frozenset(
     {"auto", "bool", "char", "const", "double", "float", "int", "long", "short", "signed"}
@@ -20,6 +22,11 @@ _TYPE_WORDS = frozenset(
 _ADDRESS_WORDS = frozenset(
     {"addressof", "asm", "__asm__", "__asm", "const_cast", "delete", "free", "malloc", "new"}
     | {"reinterpret_cast", "this", "alloca", "calloc", "realloc", "memcpy", "memset", "memmove"}
+)
+# What ends the process instead of the index: SIGABRT and an exit cannot be survived.
+_ENDING_WORDS = frozenset(
+    {"abort", "__builtin_abort", "assert", "exit", "_exit", "_Exit", "quick_exit", "at_quick_exit"}
+    | {"terminate", "unexpected", "raise", "kill", "longjmp", "siglongjmp"}
 )
 _VALUE_WORDS_BEFORE = frozenset({"return", "case", "else", "do", "throw", "sizeof"})
 _OPEN, _CLOSE = frozenset("([{"), frozenset(")]}")
@@ -75,6 +82,16 @@ def _check_name(source: Source, tokens: list[Token], position: int, arrays: froz
     following = [each.text for each in tokens[position + 1 : position + 3]]
     if token.text in _ADDRESS_WORDS:
         raise _refuse(source, token, f"{token.text} makes or uses an address")
+    if token.text in _ENDING_WORDS and before != ".":
+        raise source.error(
+            f"{token.text} would end the process with every grain in it; return ends one index (a "
+            "variable of that name needs another one)",
+            token.line,
+        )
+    if token.text == "at" and before == "." and following[:1] == ["("]:
+        raise source.error(
+            ".at() ends the process when it is out of range; use a subscript", token.line
+        )
     if token.text not in arrays or before in (".", "::"):
         return
     subscripted = following[:1] == ["["]
@@ -101,6 +118,20 @@ def _check_sign(source: Source, token: Token, before: Token | None, after: Token
         return
     what = {"*": "* reads through a pointer", "&": "& takes an address"}
     raise _refuse(source, token, what.get(token.text, "&& takes an address"))
+
+
+def check_stores(source: Source, outputs: frozenset[str]) -> None:
+    """Refuse a checked body that cannot store: no element of an output is ever named.
+
+    Raises
+    ------
+    CompileError
+        Names the outputs.
+    """
+    texts = [token.text for token in tokenize(source.text)]
+    if not any(name in outputs and after == "[" for name, after in pairwise(texts)):
+        names = ", ".join(sorted(outputs))
+        raise source.error(f"the body stores nothing in {names}; assign to an element, as in z[i]")
 
 
 def only_subscripts_by_index(source: Source, arrays: frozenset[str]) -> bool:

@@ -84,22 +84,36 @@ def compile_check(
             yield from (_failed(name, variant, arch, made) for arch in archs)
     for first in range(0, max(len(compiled), 1), GROUP):
         group = dict(enumerate(compiled[first : first + GROUP], 1))
+        kernels = {number: kernel for number, (_, kernel) in group.items()}
+        found: Sequence[str] | str
+        try:  # once for all: the linker's PTX is made of the same code whatever it is assembled for
+            found = read_only_loads(image_parts(kernels), min(archs, key=check_arch))
+        except DriverUnavailable:
+            raise
+        except GpuResError as error:
+            found = str(error)
         for arch in archs:
-            yield from _link_group(group, arch, with_ring=first == 0)
+            yield from _link_group(group, arch, found, with_ring=first == 0)
 
 
 def _link_group(
-    group: Mapping[int, tuple[str, DeviceKernel]], arch: str, *, with_ring: bool
+    group: Mapping[int, tuple[str, DeviceKernel]],
+    arch: str,
+    found: Sequence[str] | str,
+    *,
+    with_ring: bool,
 ) -> Iterator[CheckRow]:
     kernels = {number: kernel for number, (_, kernel) in group.items()}
+    failed = found if isinstance(found, str) else ""
     try:
-        image = link_image(kernels, arch)
-        found = read_only_loads(image_parts(kernels), arch)
+        image = None if failed else link_image(kernels, arch)
     except DriverUnavailable:
         raise
     except GpuResError as error:
+        failed, image = str(error), None
+    if image is None:
         for variant, kernel in group.values():
-            yield _failed(kernel.name, variant, arch, str(error))
+            yield _failed(kernel.name, variant, arch, failed)
         return
     if with_ring or found:
         problem = f"reads through the read-only cache: {found[0]}" if found else ""

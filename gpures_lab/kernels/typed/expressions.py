@@ -59,7 +59,9 @@ def _captured(scope: Scope, node: ast.expr, name: str) -> Expr:
 def _constant(scope: Scope, node: ast.Constant) -> Expr:
     value = node.value
     if not isinstance(value, (bool, int, float, complex)):
-        raise scope.error(f"{value!r} is not a number", node)
+        meant = str(value).strip("+- ").lower() if isinstance(value, str) else ""
+        hint = f"; write math.{meant}" if meant in ("nan", "inf") else ""
+        raise scope.error(f"{value!r} is not a number{hint}", node)
     return Const(of_number(value), value)
 
 

@@ -158,3 +158,9 @@ def test_the_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert (tmp_path / "spaced name?#%" / "state.sqlite").exists()
     with StateStore() as again:
         assert [manifest.key for manifest in again.list()] == ["g"]
+
+
+def test_blobs_behind_an_unknown_protocol(tmp_path: Path) -> None:
+    """Would catch: a bare ValueError of a library below, which names no option of ours."""
+    with pytest.raises(InvalidOption, match="blobs_url='nope://x' cannot be opened.*fsspec"):
+        StateStore(f"sqlite:///{tmp_path / 'notes.db'}", "nope://x")

@@ -16,6 +16,7 @@ enum class Needs : u8 {
   kNothing,     // not checked here
   kSpace,       // at least n elements
   kOneElement,  // at least one
+  kOnlyOne,     // one and no more
 };
 
 struct Entry {
@@ -36,8 +37,9 @@ struct Entry {
   u8 indices;                      // 1..3
   u8 elements_rule[kMaxBindings];  // Needs of each binding position
   u8 ndims[kMaxBindings];          // dimensions each array must have, 0 = any
-  const char* formula;             // "z = x + y": names the arrays in binding order, for people
-  const char* code;                // a text that ends in "Kernel = <the C++ type that runs>]"
+  const char* extents[kMaxBindings];  // "ik": equal letters are equal extents; null: any
+  const char* formula;                // "z = x + y": names the arrays in binding order, for people
+  const char* code;                   // a text that ends in "Kernel = <the C++ type that runs>]"
 };
 
 // Instruction sets that the library is built for; off x86-64 all of them mean kBaseline.

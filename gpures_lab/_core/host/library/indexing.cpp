@@ -50,7 +50,8 @@ void append_indexing(Table& table) {
   });
   for_each_dtype(Join<Bools, Reals>{}, [&]<DType D>() {
     table.reduction<Histogram<Element<D>, 0, 1>, Apart>(kHistogram, {D, DType::kInt64}, 1, false,
-                                                        {DType::kFloat64, DType::kFloat64});
+                                                        {DType::kFloat64, DType::kFloat64},
+                                                        Needs::kOneElement);
   });
   for_each_dtype(Everything{}, [&]<DType D>() {
     append_indexed<D, Pattern<0, 1, 2>>(table);

@@ -20,12 +20,12 @@ constexpr Operation kStencil{
 void append_matrix(Table& table) {
   for_each_dtype(Numbers{}, [&]<DType D>() {
     using T = Wrapping<Element<D>>;
-    table.shaped<Gemv<T, 0, 1, 2>, Pattern<0, 1, 2>>(kGemv, {D, D, D}, {2, 1, 1});
-    table.shaped<Gemm<T, 0, 1, 2>, Pattern<0, 1, 2>>(kGemm, {D, D, D}, {2, 2, 2});
-    table.shaped<Gemm<T, 0, 0, 1>, Pattern<0, 0, 2>>(kGemm, {D, D, D}, {2, 2, 2});
+    table.shaped<Gemv<T, 0, 1, 2>, Pattern<0, 1, 2>>(kGemv, {D, D, D}, {"ij", "j", "i"});
+    table.shaped<Gemm<T, 0, 1, 2>, Pattern<0, 1, 2>>(kGemm, {D, D, D}, {"ik", "kj", "ij"});
+    table.shaped<Gemm<T, 0, 0, 1>, Pattern<0, 0, 2>>(kGemm, {D, D, D}, {"ik", "kj", "ij"});
   });
   for_each_dtype(Floats{}, [&]<DType D>() {
-    table.shaped<HeatStep<Element<D>, 0, 1>, Pattern<0, 1>>(kStencil, {D, D}, {2, 2}, {D});
+    table.shaped<HeatStep<Element<D>, 0, 1>, Pattern<0, 1>>(kStencil, {D, D}, {"ij", "ij"}, {D});
   });
 }
 

@@ -19,12 +19,13 @@ constexpr Operation kSort{.name = "kernels/Sort", .formula = "z = sort(x)"};
 template <DType D, int Ndim>
 void append_for(Table& table) {
   using T = Element<D>;
+  constexpr const char* all = Ndim == 1 ? "j" : Ndim == 2 ? "ij" : "hij";
   for_each_pattern<2>([&]<class P>() {
-    table.rows<Softmax<T, Ndim, P::place(0), P::place(1)>, P>(kSoftmax, {D, D}, {Ndim, Ndim});
+    table.rows<Softmax<T, Ndim, P::place(0), P::place(1)>, P>(kSoftmax, {D, D}, {all, all});
   });
   const auto layer_norm = [&]<class P>() {
     using Kernel = LayerNorm<T, Ndim, P::place(0), P::place(1), P::place(2), P::place(3)>;
-    table.rows<Kernel, P>(kLayerNorm, {D, D, D, D}, {Ndim, 1, 1, Ndim}, {D});
+    table.rows<Kernel, P>(kLayerNorm, {D, D, D, D}, {all, "j", "j", all}, {D});
   };
   layer_norm.template operator()<Pattern<0, 1, 2, 3>>();
   layer_norm.template operator()<Pattern<0, 1, 2, 0>>();

@@ -140,16 +140,18 @@ class Table {
     for (int p = 0; p < row.arrays; ++p) row.elements_rule[p] = static_cast<u8>(Needs::kSpace);
   }
 
-  // Inputs of the first one's size, one element out.
+  // Inputs of the first one's size, one element out (or as many as `outputs` says).
   template <class Kernel, class P>
   void reduction(const Operation& operation, std::initializer_list<DType> dtypes, int inputs,
-                 bool whole, std::initializer_list<DType> param_dtypes = {}) {
+                 bool whole, std::initializer_list<DType> param_dtypes = {},
+                 Needs outputs = Needs::kOnlyOne) {
     Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
     row.reduction = true;
     row.whole = whole;
-    for (int p = 1; p < inputs; ++p) row.elements_rule[p] = static_cast<u8>(Needs::kSpace);
-    for (int p = inputs; p < row.arrays; ++p) {
-      row.elements_rule[p] = static_cast<u8>(Needs::kOneElement);
+    for (int p = 0; p < inputs; ++p) row.elements_rule[p] = static_cast<u8>(Needs::kSpace);
+    for (int p = inputs; p < row.arrays; ++p) row.elements_rule[p] = static_cast<u8>(outputs);
+    if (inputs > 1) {
+      for (int p = 0; p < inputs; ++p) row.extents[p] = "i";
     }
   }
 
@@ -175,14 +177,19 @@ class Table {
     row.elements_rule[0] = row.elements_rule[1] = static_cast<u8>(Needs::kSpace);
   }
 
-  // Arrays of the given dimensions over the output's shape; the kernel checks that inputs fit.
+  // Arrays with a letter for each dimension, equal letters for equal extents, over the output's
+  // shape.
   template <class Kernel, class P>
   void shaped(const Operation& operation, std::initializer_list<DType> dtypes,
-              std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
+              std::initializer_list<const char*> extents,
+              std::initializer_list<DType> param_dtypes = {}) {
     const int inputs = static_cast<int>(dtypes.size()) - 1;
     Entry& row = add<Kernel, P>(operation, dtypes, inputs, param_dtypes);
     int p = 0;
-    for (const int ndim : ndims) row.ndims[p++] = static_cast<u8>(ndim);
+    for (const char* const letters : extents) {
+      row.extents[p] = letters;
+      row.ndims[p++] = static_cast<u8>(std::string_view(letters).size());
+    }
     row.indices = row.ndims[inputs];
     row.elements_rule[inputs] = static_cast<u8>(Needs::kSpace);
   }
@@ -190,8 +197,9 @@ class Table {
   // As shaped, where an input and the output are one array's rows; one row alone is not sliced.
   template <class Kernel, class P>
   void rows(const Operation& operation, std::initializer_list<DType> dtypes,
-            std::initializer_list<int> ndims, std::initializer_list<DType> param_dtypes = {}) {
-    shaped<Kernel, P>(operation, dtypes, ndims, param_dtypes);
+            std::initializer_list<const char*> extents,
+            std::initializer_list<DType> param_dtypes = {}) {
+    shaped<Kernel, P>(operation, dtypes, extents, param_dtypes);
     Entry& row = rows_.back();
     row.elements_rule[0] = static_cast<u8>(Needs::kSpace);
     row.whole = row.indices == 1;

@@ -59,6 +59,19 @@ GPURES_OP void report_fault(i64* fault, i64 array, i64 axis, i64 index, i64 exte
   fault[4] = extent;
 }
 
+// Whether `extent`, what the array has along `axis`, is what the others ask for. If not, the kernel
+// writes nothing: the fault says 2, and the wanted extent in place of an index.
+GPURES_OP bool has_extent(const Call& call, i64 array, i64 axis, i64 extent, i64 needed) {
+  if (extent == needed) return true;
+  if (!claim_fault(call.fault)) return false;
+  call.fault[0] = 2;
+  call.fault[1] = array;
+  call.fault[2] = axis;
+  call.fault[3] = needed;
+  call.fault[4] = extent;
+  return false;
+}
+
 // Visits [begin, end), each index independent of the others. The pragmas say so: without them
 // the vectorizer guards every loop with an overlap test. Distinct arrays never overlap, and equal
 // handles are one pointer.

@@ -51,6 +51,7 @@ struct FloatSum {
 template <class T, int X, int Y, int Z>
 struct FloatDot {
   static GPURES_OP void run(const Call& call) {
+    if (!has_extent(call, Y, 0, call.sizes[Y], call.sizes[X])) return;
     const LoadProduct<T> load{array<T>(call, X), array<T>(call, Y)};
     array<T>(call, Z)[0] = sum_terms<T>(load, call.end);
   }
@@ -60,6 +61,7 @@ struct FloatDot {
 template <class T, int X, int Y, int Z>
 struct IntegerDot {
   static GPURES_OP void run(const Call& call) {
+    if (!has_extent(call, Y, 0, call.sizes[Y], call.sizes[X])) return;
     const T* const x = array<T>(call, X);
     const T* const y = array<T>(call, Y);
     T* const z = array<T>(call, Z);

@@ -52,7 +52,7 @@ struct Softmax {
 template <class T, int Ndim, int X, int Weight, int Bias, int Z>
 struct LayerNorm {
   static GPURES_OP void run(const Call& call) {
-    const i64 needed = call.space[Ndim - 1];
+    const i64 needed = call.shapes[Ndim - 1];  // x is the first array
     if (!has_extent(call, Weight, 0, call.sizes[Weight], needed)) return;
     if (!has_extent(call, Bias, 0, call.sizes[Bias], needed)) return;
     const T eps = load_param<T>(call.params, 0);

@@ -98,6 +98,7 @@ struct Compute {
       if (found.status != Status::kOk) return found.status;
       const i64 size = i64(found.entry->bytes / array.item_bytes);
       if (array.rule == kAtLeastOne && size < 1) return Status::kOutOfBounds;
+      if (array.rule == kOnlyOne && size != 1) return Status::kOutOfBounds;
       if (array.ndim < 2) {
         if (array.rule == kAtLeastN && size < total) return Status::kOutOfBounds;
         *shapes++ = size;
@@ -177,6 +178,7 @@ struct Compute {
       if (env.leader()) {
         i64* detail = reinterpret_cast<i64*>(page);
         for (int w = 0; w < kFaultWords; ++w) detail[w] = frame.fault[w];
+        detail[5] = kernel.id;  // a batch's rows have a kernel each; a program writes its own
       }
       return {Status::kOutOfBounds, kFaultWords * 8, 0};
     }

@@ -17,7 +17,7 @@ struct OnBlock<Gemv<T, A, X, Z>> {
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
     const i64 rows = call.shapes[0], columns = call.shapes[1];
-    if (!has_extent(call, A, 0, rows, call.space[0])) return;
+    if (!has_extent(call, A, 0, rows, call.sizes[Z])) return;
     if (!has_extent(call, X, 0, call.sizes[X], columns)) return;
     const T* const x = array<T>(call, X);
     T* const z = array<T>(call, Z);
@@ -67,17 +67,13 @@ struct OnBlock<Gemm<T, A, B, Z>> {
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
     const i64 inner = call.shapes[1];
-    const i64* const b_shape = call.shapes + 2 * B;
     const i64 columns = call.space[1];
-    if (!has_extent(call, A, 0, call.shapes[0], call.space[0])) return;
-    if (!has_extent(call, B, 0, b_shape[0], inner)) return;
-    if (!has_extent(call, B, 1, b_shape[1], columns)) return;
-    const i64 width = b_shape[1];
+    if (!product_fits<B, Z>(call)) return;
     for_each_place(block, call.begin, call.end, columns, [&](i64 i, i64 j) GPURES_LAMBDA {
       const T* const a = array<T>(call, A) + i * inner;
       const T* const b = array<T>(call, B) + j;
       T total{};
-      for (i64 k = 0; k < inner; ++k) total = add(total, multiply(a[k], b[k * width]));
+      for (i64 k = 0; k < inner; ++k) total = add(total, multiply(a[k], b[k * columns]));
       array<T>(call, Z)[i * columns + j] = total;
     });
   }
@@ -89,19 +85,17 @@ struct OnBlock<HeatStep<T, U, V>> {
 
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
-    const i64 rows = call.space[0], columns = call.space[1];
-    if (!has_extent(call, U, 0, call.shapes[0], rows)) return;
-    const i64 width = call.shapes[1];
-    if (!has_extent(call, U, 1, width, columns)) return;
+    const i64 rows = call.shapes[0], columns = call.shapes[1];
+    if (!grid_fits<V>(call)) return;
     const T alpha = load_param<T>(call.params, 0);
     for_each_place(block, call.begin, call.end, columns, [&](i64 i, i64 j) GPURES_LAMBDA {
-      const T* const u = array<T>(call, U) + i * width + j;
+      const T* const u = array<T>(call, U) + i * columns + j;
       T* const v = array<T>(call, V) + i * columns + j;
       if (i == 0 || i == rows - 1 || j == 0 || j == columns - 1) {
         *v = *u;
         return;
       }
-      const T around = (u[-width] + u[width]) + (u[-1] + u[1]);
+      const T around = (u[-columns] + u[columns]) + (u[-1] + u[1]);
       *v = *u + alpha * (around - 4 * *u);
     });
   }

@@ -39,6 +39,7 @@ struct OnBlock<IntegerDot<T, X, Y, Z>> {
   static constexpr bool kAnyBlocks = false;
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
+    if (!has_extent(call, Y, 0, call.sizes[Y], call.sizes[X])) return;
     const LoadProduct<T> load{array<T>(call, X), array<T>(call, Y)};
     accumulate_slice<T>(block, load, call, array<T>(call, Z));
   }
@@ -59,6 +60,7 @@ struct OnBlock<FloatDot<T, X, Y, Z>> {
   static constexpr bool kAnyBlocks = false;
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
+    if (!has_extent(call, Y, 0, call.sizes[Y], call.sizes[X])) return;
     const LoadProduct<T> load{array<T>(call, X), array<T>(call, Y)};
     const T total = sum_terms<T>(block, load, call.end);
     if (block.thread() == 0) array<T>(call, Z)[0] = total;
