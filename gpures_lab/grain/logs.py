@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import TextIO
 
@@ -29,5 +28,5 @@ def follow_environment() -> None:
     """Set the level that ``GPURES_LOG`` asks for; shown on stderr where nobody else would."""
     logger = logging.getLogger("gpures_lab")
     logger.setLevel(environment.log_level())
-    if os.environ.get("GPURES_LOG") and not logger.handlers:
+    if environment.log_is_asked_for() and not logger.handlers:
         logger.addHandler(_Shown())

@@ -242,8 +242,8 @@ def test_the_line_says_why_it_is_the_host(notebook: Notebook) -> None:
 
 def test_a_magic_makes_a_durable_grain(notebook: Notebook) -> None:
     """Catches state that no cell can keep."""
-    assert notebook("%grain kept --durable").durable
-    assert notebook("%grain kept").durable
+    assert notebook("%grain magic_durable --durable").durable
+    assert notebook("%grain magic_durable").durable
     assert not notebook("%grain other").durable
 
 
