@@ -26,6 +26,7 @@ from gpures_lab.errors import InvalidOption
 __all__ = [
     "cache_dir",
     "cache_path",
+    "log_is_asked_for",
     "log_level",
     "require_browser",
     "require_gpu",
@@ -64,6 +65,11 @@ def state_path() -> Path:
 def state_dir() -> Path:
     """Return `state_path`, made if needed, readable by this user alone (0700)."""
     return _private_folder("GPURES_STATE_DIR", state_path())
+
+
+def log_is_asked_for() -> bool:
+    """Whether ``GPURES_LOG`` says anything."""
+    return bool(os.environ.get("GPURES_LOG", "").strip())
 
 
 def log_level() -> int:

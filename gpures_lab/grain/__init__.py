@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gpures_lab.grain.batch import messages
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
-    from gpures_lab.grain.own import manager, open_manager
+    from gpures_lab.grain.own import manager, open_manager, open_managers
     from gpures_lab.grain.program import Program
     from gpures_lab.grain.result import ComputeResult, RunResult
     from gpures_lab.grain.serving import serve_metrics
@@ -36,6 +36,7 @@ __all__ = [
     "manager",
     "messages",
     "open_manager",
+    "open_managers",
     "serve_metrics",
 ]
 
@@ -45,6 +46,7 @@ _HOME_OF: Final = {
     "Grain": "grain",
     "manager": "own",
     "open_manager": "own",
+    "open_managers": "own",
     "Program": "program",
     "ComputeResult": "result",
     "RunResult": "result",

@@ -207,10 +207,7 @@ def bad_range(handle: ResidentArray, offset: object, count: object) -> InvalidOp
     """Return the error of an element range that leaves the handle."""
     given = {"offset": offset, "count": count}
     text = ", ".join(f"{name}={value!r}" for name, value in given.items() if value is not None)
-    try:
-        operator.index(0 if offset is None else offset)  # type: ignore[arg-type]
-        operator.index(0 if count is None else count)  # type: ignore[arg-type]
-    except TypeError:
+    if not all(_is_int(value) for value in given.values() if value is not None):
         return InvalidOption(f"{text}: give ints, in elements", offset=offset, count=count)
     return OutOfBounds(
         f"{text} leaves {handle.name}, which has {handle.size:,} elements; nothing was moved",
@@ -218,6 +215,10 @@ def bad_range(handle: ResidentArray, offset: object, count: object) -> InvalidOp
         count=count,
         size=handle.size,
     )
+
+
+def _is_int(value: object) -> bool:
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.bool_ | np.ndarray)
 
 
 def pool_exhausted(wanted: int, block: int, used: int, idle: int, limit: int) -> PoolExhausted:
@@ -246,6 +247,13 @@ def not_a_handle(given: object) -> InvalidOption:
 
 def foreign(handle: ResidentArray, key: str) -> StaleHandle:
     """Return the error of another grain's handle."""
+    if handle.grain.key == key:
+        return StaleHandle(
+            f"{handle.name} belongs to another grain {key!r}: one of another manager, or from "
+            "before an engine failed; use the handles of this one: grain.handles",
+            grain=key,
+            owner=key,
+        )
     return StaleHandle(
         f"{handle.name} belongs to grain {handle.grain.key!r}, not to {key!r}; a grain uses only "
         "its own memory: read and write the data across",

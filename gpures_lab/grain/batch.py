@@ -73,7 +73,12 @@ def prepared(rows: object, data: object) -> tuple[NDArray[np.void], NDArray[Any]
         )
     if not 0 < rows.size < 2**31:
         raise InvalidOption(f"a batch has 1 to {2**31 - 1} rows, given {rows.size}")
-    return np.ascontiguousarray(rows), None if data is None else np.ascontiguousarray(data)
+    if data is None:
+        return np.ascontiguousarray(rows), None
+    values = np.ascontiguousarray(data)
+    # As `write` takes it: in whatever order its bytes are.
+    native = values.dtype.newbyteorder("=")
+    return np.ascontiguousarray(rows), values.astype(native, copy=False)
 
 
 def _kernel(kernel: Any) -> Any:

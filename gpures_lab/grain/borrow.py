@@ -6,12 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab._core import _native
+from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import foreign, not_a_handle, released
 
 if TYPE_CHECKING:
     from gpures_lab.grain.grain import Grain
 
-__all__ = ["Borrow"]
+__all__ = ["Borrow", "running_task"]
 
 
 class Borrow:
@@ -21,15 +22,19 @@ class Borrow:
         self._grain = grain
         self._handle = handle
         self._driver: Any = None
+        self._entered = False
 
     def __enter__(self) -> Any:
         grain, handle = self._grain, self._handle
+        if self._entered:
+            raise InvalidOption("this borrow is entered already: call grain.borrow() once more")
         if not isinstance(handle, _native.ResidentArray):
             raise not_a_handle(handle)
         if handle.grain is not grain:
             raise foreign(handle, grain.key)
         grain._hold()
-        self._outer, grain._task = grain._task, _running_task()
+        self._outer, grain._task = grain._task, running_task()
+        self._entered = True
         # Looked at after earlier messages, a Release among them, have run.
         if handle.released:
             self.__exit__()
@@ -41,6 +46,9 @@ class Borrow:
         return self._driver.array(view, handle.shape, handle.dtype)
 
     def __exit__(self, *exc_info: object) -> None:
+        if not self._entered:
+            raise InvalidOption("this borrow was not entered: write `with grain.borrow(x) as a:`")
+        self._entered = False
         self._grain._task = self._outer
         try:
             if self._driver is not None:
@@ -50,7 +58,8 @@ class Borrow:
             self._grain._unhold()
 
 
-def _running_task() -> object:
+def running_task() -> object:
+    """Return the asyncio task that this is, None outside of any."""
     asyncio = sys.modules.get("asyncio")  # whoever runs in a task has imported it
     try:
         return asyncio.current_task() if asyncio is not None else None

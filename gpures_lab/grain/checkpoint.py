@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gpures_lab.errors import RingFull, StateConflict
+from gpures_lab.errors import GpuResError, RingFull, StateConflict
 from gpures_lab.grain.kept import Kept, programs_of
 from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text
+from gpures_lab.ring.failures import interrupted_grain
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
@@ -50,6 +52,13 @@ class Contents:
 
 def checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
     """Serve `Grain.checkpoint`."""
+    try:
+        return _checkpoint(grain, replace=replace)
+    except KeyboardInterrupt as error:
+        raise (error if error.args else interrupted_grain(grain.key)) from None
+
+
+def _checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
     owner: GrainManager = grain._owner()
     saver = owner._saver
     saver.store()  # a place that cannot be used is the caller's to hear of
@@ -202,6 +211,7 @@ def restore(owner: GrainManager, key: str) -> Grain:
             key=key,
             etag=manifest.etag,
         )
+    made: list[ResidentArray] = []
     try:
         written = []
         for record in manifest.arrays:
@@ -212,6 +222,7 @@ def restore(owner: GrainManager, key: str) -> Grain:
                 zero=False,
                 memory_type=record.memory_type,  # type: ignore[arg-type]
             )
+            made.append(handle)
             # Written while its digest is computed; nobody sees it before that is verified.
             written.append(grain.write(handle, loaded[record.name].array))
         for each in loaded.values():
@@ -219,8 +230,12 @@ def restore(owner: GrainManager, key: str) -> Grain:
         for done in written:
             done.result()
     except BaseException:
-        grain.discard()
+        for handle in made:
+            grain._named.pop(handle.name, None)
+            with suppress(GpuResError):  # the first error is the one to hear of
+                grain.release(handle)
         raise
+    grain._use_dtype(np.dtype(manifest.dtype))
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
     grain._etag, grain._manifest = manifest.etag, manifest

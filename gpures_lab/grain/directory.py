@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
-from gpures_lab import environment
 from gpures_lab._core import _native
 from gpures_lab.drivers import choose
 from gpures_lab.drivers.cuda import CudaDriver
-from gpures_lab.errors import RingClosed
+from gpures_lab.errors import DriverUnavailable, InvalidOption, RingClosed
+from gpures_lab.grain.borrow import running_task
 from gpures_lab.grain.checkpoint import restore
 from gpures_lab.grain.device import DeviceEngine
 from gpures_lab.grain.ending import close, living
@@ -23,6 +22,7 @@ from gpures_lab.grain.figures import device_snapshot
 from gpures_lab.grain.finding import find
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.idle import IdleWatch
+from gpures_lab.grain.logs import follow_environment
 from gpures_lab.grain.residency import Residency
 from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GrainManager"]
 
-logger = logging.getLogger("gpures_lab")
-logger.setLevel(environment.log_level())
+
+follow_environment()
 
 
 class GrainManager:
@@ -85,6 +85,12 @@ class GrainManager:
         blobs_url: str | None = None,
         ring: RingOptions | None = None,
     ) -> None:
+        if not _native.is_main_interpreter():
+            raise DriverUnavailable(
+                "a manager cannot run in a subinterpreter: its threads would outlive it; make it "
+                "in the main interpreter, or in a process of its own",
+                driver=device,
+            )
         self.options = ManagerOptions(
             device=device,
             pool_limit_bytes=pool_limit_bytes,
@@ -110,8 +116,8 @@ class GrainManager:
         self._recorder = recorder_of(self)
         self._runs = Runs()
         self._ends_with_us: list[MetricsServer] = []
-        self._closed = self._exiting = False
-        self._unseen = 0
+        self._closed = self._exiting = self._scoped = False
+        self._quiescing: list[object] = []  # the asyncio task of each window
         self._lost: dict[str, Lost] = {}
         self._saver = Saver(state_url, blobs_url, partial(_served, weakref.ref(self)))
         self._residency = Residency(self)
@@ -169,6 +175,12 @@ class GrainManager:
         ------
         InvalidOption
             The key is no such string, or the grain exists with other options.
+
+        Warns
+        -----
+        RuntimeWarning
+            The grain was made durable over a checkpoint that was not restored: nothing of it could
+            be saved.
         """
         return find(self, key, dtype=dtype, device=device, placement=placement, durable=durable)
 
@@ -231,21 +243,38 @@ class GrainManager:
     def quiesced(self) -> Iterator[None]:
         """Park, and hold relaunches until the block ends; posting goes on.
 
-        For what must not run beside a ring. Waiting for a completion inside would never end, so
-        it raises TimeoutError only if a timeout is given: leave the block first.
+        For what must not run beside a ring. Messages that are posted inside run after it, so this
+        thread may not wait for them without a timeout: leave the block first.
+
+        Raises
+        ------
+        RingClosed
+            The manager is closed, or another process's.
+
+        Inside the block, what would wait for ever raises `InvalidOption`: `result()` without a
+        timeout, `await`, `borrow`, `checkpoint`, a transfer beyond the ring's room.
         """
         self._check_open()
-        with self._window():
-            yield
+        task = running_task()
+        with self._window(threading.get_ident()):
+            self._quiescing.append(task)
+            try:
+                yield
+            finally:
+                self._quiescing.remove(task)
+
+    def _quiesces(self, task: object) -> bool:
+        # A block entered outside any task keeps the whole thread, its loop too.
+        return any(each is None or each is task for each in self._quiescing)
 
     @contextmanager
-    def _window(self) -> Iterator[None]:
-        self._engine.begin_quiesced()
+    def _window(self, thread: int = 0) -> Iterator[None]:
+        self._engine.begin_quiesced(thread)
         try:
             self._park()
             yield
         finally:
-            self._engine.end_quiesced()
+            self._engine.end_quiesced(thread)
 
     def _park(self) -> None:
         # In slices, so that Ctrl-C ends the wait for a long kernel.
@@ -306,6 +335,9 @@ class GrainManager:
 
         Harmless when repeated.
 
+        A log line says which grains end unsaved; at the end of a with block only if the store was
+        used.
+
         Work that makes no progress for `stall_s` is given up. Ctrl-C ends the waiting; whatever
         is still pending is answered with `RingClosed` or `Cancelled`.
         """
@@ -328,10 +360,23 @@ class GrainManager:
 
     def __enter__(self) -> Self:
         self._check_open()
+        self._scoped = True
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __copy__(self) -> NoReturn:
+        raise InvalidOption(
+            "a manager is not copied, nor pickled: it owns threads and memory; pass it on as it "
+            "is, or call gl.manager() where it is needed"
+        )
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        self.__copy__()
 
     def __repr__(self) -> str:
         state = "CLOSED" if self.closed else self._engine.state

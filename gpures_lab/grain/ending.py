@@ -42,11 +42,12 @@ def keep_durable(owner: GrainManager) -> None:
                     stacklevel=5,
                 )
     if ending:
-        # Loud only to those who keep something.
+        # The end of a with block is no surprise, unless something in it was to be kept.
         logger.log(
-            logging.WARNING if owner._saver.used else logging.INFO,
-            "%d grains end here with what they hold: %s; checkpoint() keeps one",
-            len(ending),
+            logging.INFO if owner._scoped and not owner._saver.used else logging.WARNING,
+            "%s here with what %s: %s; checkpoint(), or durable=True, keeps one",
+            "1 grain ends" if len(ending) == 1 else f"{len(ending):,} grains end",
+            "it holds" if len(ending) == 1 else "they hold",
             ", ".join(map(repr, ending[:5])) + (", …" if len(ending) > 5 else ""),
         )
 

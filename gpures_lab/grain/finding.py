@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpures_lab.errors import InvalidOption
 from gpures_lab.grain.arguments import check_dtype
+from gpures_lab.grain.checkpoint import hint_of
 from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.store.manifest import LONGEST_KEY_BYTES
 from gpures_lab.options import ManagerOptions
@@ -48,10 +50,11 @@ def find(
     wanted = None if dtype is None else check_dtype(dtype)
     if durable:
         owner._saver.prepare()
+    made = False
     with owner._lock:
         found = owner._grains.get(key)
         if found is None:
-            found = Grain.activate(
+            found = Grain._activate(
                 owner,
                 key,
                 dtype=np.dtype(np.float32) if wanted is None else wanted,
@@ -59,7 +62,11 @@ def find(
                 durable=bool(durable),
             )
             owner._grains[key] = found
-            return found
+            made = True
+    if made:
+        if durable:
+            _warn_of_an_older_one(found)
+        return found
     for name, given, has in (
         ("dtype", wanted, found.dtype),
         ("placement", placement, found.placement),
@@ -72,6 +79,19 @@ def find(
                 key=key,
             )
     return found
+
+
+def _warn_of_an_older_one(grain: Grain) -> None:
+    # At the end, when saving it is refused, nothing can be done any more.
+    hint = hint_of(grain)
+    if hint:
+        warnings.warn(
+            f"durable grain {grain.key!r} begins empty over an older one: {hint}. Restore it "
+            "first: else deactivation, close() and exit refuse to save over it, and only "
+            "checkpoint(replace=True) does",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _driver_name(device: str) -> str:

@@ -62,12 +62,12 @@ class Grain(_native.GrainBase):
         "_kept_number",
         "_manifest",
         "_named",
+        "_placement",
         "_program_texts",
         "_programs",
         "_saving",
         "_state",
         "_task",
-        "placement",
     )
 
     _named: dict[str, ResidentArray]
@@ -82,10 +82,10 @@ class Grain(_native.GrainBase):
     _manifest: Manifest | None  # its whole text
     _saving: int  # checkpoints under way
     _hint: str | None  # None: not looked yet
-    placement: str
+    _placement: str
 
     @classmethod
-    def activate(
+    def _activate(
         cls,
         manager: GrainManager,
         key: str,
@@ -94,7 +94,7 @@ class Grain(_native.GrainBase):
         dedicated: bool,
         durable: bool,
     ) -> Self:
-        """Make the grain and its entry in the engine; for `GrainManager.grain` alone."""
+        """Make the grain and its entry in the engine."""
         options = manager.options
         full_wait_ns = int(options.full_wait_s * 1e9)
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
@@ -102,7 +102,7 @@ class Grain(_native.GrainBase):
         self._durable = durable
         self._etag = self._kept = self._manifest = self._hint = None
         self._kept_number = self._saving = 0
-        self.placement = "dedicated" if dedicated else "shared"
+        self._placement = "dedicated" if dedicated else "shared"
         return self
 
     if not TYPE_CHECKING:
@@ -118,6 +118,11 @@ class Grain(_native.GrainBase):
                     value = make()
                     setattr(self, name, value)
                     return value
+
+    @property
+    def placement(self) -> str:
+        """``"shared"`` (ring 0), or ``"dedicated"`` (a ring of its own)."""
+        return self._placement
 
     @property
     def handles(self) -> Mapping[str, ResidentArray]:
@@ -139,7 +144,16 @@ class Grain(_native.GrainBase):
         Raises
         ------
         StaleHandle, InvalidOption
-            The handle is not live, or a stream was given on the host driver.
+            The handle is not live, or a stream was given on the host driver; this thread is
+            inside `lab.quiesced()` and earlier messages wait for its end.
+        RingStalled, DeviceLost
+            The engine has failed: a kernel may still be at the memory.
+
+        Notes
+        -----
+        Waiting inside the block for what the block holds back is refused at once, where that can
+        be seen: in its own thread, and in the asyncio task that entered it. Another task of that
+        thread, or another thread, waits until the block ends: do not make the block wait for it.
         """
         if stream is not None:
             raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")

@@ -7,7 +7,7 @@ import threading
 from gpures_lab.grain.directory import GrainManager
 from gpures_lab.grain.ending import living
 
-__all__ = ["manager", "open_manager"]
+__all__ = ["manager", "open_manager", "open_managers"]
 
 _own: GrainManager | None = None
 _own_lock = threading.Lock()
@@ -27,5 +27,9 @@ def open_manager() -> GrainManager | None:
     own = _own
     if own is not None and not own.closed:
         return own
-    others = [each for each in list(living) if not each.closed]
-    return max(others, key=lambda each: each.start_time, default=None)
+    return max(open_managers(), key=lambda each: each.start_time, default=None)
+
+
+def open_managers() -> list[GrainManager]:
+    """Return every open manager that somebody holds, in no order."""
+    return [each for each in list(living) if not each.closed]

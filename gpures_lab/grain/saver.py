@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Saver"]
 
 PEEK_S = 1.0
+MOST_FAILED = 64
 WAITING_JOBS = 2
 """Copies of grains that may wait for the disk; a caller with one more waits for the first."""
 
@@ -48,6 +49,7 @@ class Saver:
         """Held from looking at a grain's etag to keeping the next one."""
         self._jobs: deque[tuple[Completion[Any], Callable[[], object]]] = deque()
         self._running = False
+        self._failed: dict[int, tuple[str, str]] = {}
         self._changed = threading.Condition()
 
     @property
@@ -122,11 +124,21 @@ class Saver:
             except BaseException as error:  # noqa: BLE001 - raised by result()
                 # Its frames hold copies of grains, and a promise in them would hold itself.
                 _forget_frames(error)
+                self._note(promise.request, error)
                 promise._settle(error, True)
             del promise, work
             with self._changed:
                 self._jobs.popleft()
                 self._changed.notify_all()
+
+    def _note(self, request: int, error: BaseException) -> None:
+        self._failed[request] = (type(error).__name__, str(error))
+        if len(self._failed) > MOST_FAILED:
+            del self._failed[next(iter(self._failed))]
+
+    def failed(self, request: int) -> tuple[str, str]:
+        """Say why a job failed that nobody looked at: kind of error, and its text."""
+        return self._failed.get(request, ("GpuResError", "its cause was not kept"))
 
     def drain(self) -> None:
         """Return when every job has ended."""

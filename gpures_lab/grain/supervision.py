@@ -18,6 +18,7 @@ from gpures_lab.errors import DeviceLost, GpuResError
 from gpures_lab.grain.grain import Grain, allocate_named
 from gpures_lab.grain.kept import programs_of
 from gpures_lab.grain.tracing import recorder_of
+from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def relaunch(owner: GrainManager, key: str) -> None:
             f"Jupyter kernel (or process), then gpures_lab.manager().restore({key!r})",
             grain=key,
         ) from cause
+    report_unseen(owner)
     residency = owner._residency
     with residency.lock:
         asleep = residency.take_all()
@@ -76,7 +78,6 @@ def relaunch(owner: GrainManager, key: str) -> None:
         owner._stores.clear()
         owner._grains.clear()  # the old ones go on saying what happened
         owner._engine = owner._new_engine()
-        owner._unseen = 0
         owner._recorder.close()
         owner._recorder = recorder_of(owner)
         left = _bring_along(owner, asleep)
@@ -113,7 +114,7 @@ def _bring_along(owner: GrainManager, asleep: list[tuple[Grain, Asleep]]) -> dic
 
 def _move(owner: GrainManager, old: Grain, where: Asleep) -> None:
     # Its contents stay where they are: a file that cannot be read is found out by who wakes it.
-    grain = Grain.activate(
+    grain = Grain._activate(
         owner,
         old.key,
         dtype=old.dtype,

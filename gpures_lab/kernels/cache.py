@@ -82,10 +82,13 @@ class KernelCache:
             found = self._find(key)
             if found is not None:
                 return found
-            code = self._from_disk_or_new(disk_key(), build, load)
+            try:
+                code = self._from_disk_or_new(disk_key(), build, load)
+            finally:  # a source that does not compile leaves nothing behind
+                with self._lock:
+                    self._building.pop(key, None)
             with self._lock:
                 self._held[key] = code
-                self._building.pop(key, None)
                 while len(self._held) > self.limit_kernels:
                     self._held.popitem(last=False)
             return code

@@ -122,6 +122,8 @@ def index_space(kernel: Any, indices: int, n: object, shape: object) -> tuple[in
         extents = tuple(operator.index(extent) for extent in given)
     except TypeError:
         extents = ()
+    if any(isinstance(extent, bool | np.bool_) for extent in given):
+        extents = ()  # no number is meant
     total = 1
     for extent in extents:
         total *= max(extent, 1)

@@ -12,6 +12,7 @@ from gpures_lab.magics.keeping import KeepingMagics
 from gpures_lab.magics.looking import LookingMagics
 from gpures_lab.magics.memory import GrainMagics
 from gpures_lab.magics.programs import ProgramMagics
+from gpures_lab.magics.unseen import say_unseen
 
 __all__ = ["load", "unload"]
 
@@ -33,6 +34,7 @@ def load(shell: Any) -> None:
         ProgramMagics(shell, lines),
     )
     shell.Completer.custom_matchers.append(matcher(lines))
+    shell.events.register("post_run_cell", say_unseen)
     show_handles(shell)
 
 
@@ -52,6 +54,8 @@ def unload(shell: Any) -> None:
         for each in shell.Completer.custom_matchers
         if getattr(each, "matcher_identifier", None) != IDENTIFIER
     ]
+    if say_unseen in shell.events.callbacks["post_run_cell"]:
+        shell.events.unregister("post_run_cell", say_unseen)
     unshow_handles(shell)
 
 

@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab.errors import RingClosed
-from gpures_lab.ring.failures import borrowed
+from gpures_lab.ring.failures import borrowed, quiesced
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,6 +93,9 @@ def awaiting(completion: Completion[Any]) -> Generator[Any, None, Any]:
         # Another task of this thread may wait for what the borrowing one holds back.
         if completion._blocked and completion.grain._task in {None, asyncio.current_task()}:
             raise borrowed(completion.grain.key)
+        # So may another than the one whose with block this is.
+        if completion._quiesced and completion.grain.manager._quiesces(asyncio.current_task()):
+            raise quiesced(completion.grain.key)
         with _lock:
             known = _watches.get(loop)
             watch = known() if known is not None else None

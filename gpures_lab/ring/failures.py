@@ -32,12 +32,16 @@ _MISFIT = 2  # the fault of shared/library/call.hpp's has_extent()
 
 __all__ = [
     "again",
+    "bad_flag",
     "bad_timeout",
     "borrowed",
     "closed",
     "failure",
+    "failure_of",
     "interrupted",
+    "interrupted_grain",
     "no_ring",
+    "quiesced",
     "refused",
     "ring_full",
     "timed_out",
@@ -46,19 +50,26 @@ __all__ = [
 
 def failure(completion: Completion[Any]) -> GpuResError:
     """Return the error of an answered request whose status is not OK."""
-    state = completion._state
+    return failure_of(completion.request, completion.grain.key, completion._state)
+
+
+def failure_of(request: int, grain: str, state: dict[str, Any]) -> GpuResError:
+    """Return the error of a request that was answered with this state."""
     status = Status(state["status"])
-    what = f"request {completion.request} ({word_of(state['opcode'])})"
+    what = f"request {request} ({word_of(state['opcode'])})"
     if state["opcode"] == Opcode.RUN_PROGRAM and any(state["fault"]):
         iteration, step = state["fault"][5:7]
-        what += f": iteration {iteration}, {state['program'].step_text(step)}"
-    grain = completion.grain.key
-    fields: dict[str, Any] = {"request": completion.request, "grain": grain, "status": status}
+        program = state["program"]
+        at = f"step {step}" if program is None else program.step_text(step)
+        what += f": iteration {iteration}, {at}"
+    fields: dict[str, Any] = {"request": request, "grain": grain, "status": status}
     if state["opcode"] == Opcode.COMPUTE and state["failed_left"] > 1:
         what += f": {state['failed_left'] - 1:,} later rows of the batch were not run"
     kernel = state["kernel"]
     if state["program"] is not None:
         kernel = state["program"].kernel_of(state["fault"][6])
+    elif state["opcode"] == Opcode.RUN_PROGRAM:
+        kernel = "of that step"  # whose program nobody holds any more
     match status:
         case Status.KERNEL_FAULT:
             name = signal.Signals(state["value"]).name
@@ -98,7 +109,7 @@ def failure(completion: Completion[Any]) -> GpuResError:
             )
         case Status.RING_STALLED:
             return RingStalled(
-                f"{what} on grain {grain!r} was answered because its ring made no progress for "
+                f"{what} on grain {grain!r} was answered because the engine made no progress for "
                 "`stall_s`: a kernel does not end; restart the Jupyter kernel (or process) to "
                 f"free the worker, or {_going_on(grain)}",
                 **fields,
@@ -148,7 +159,9 @@ def _bounds_text(what: str, kernel: str | None, state: dict[str, Any]) -> str:
     if not flag:
         return f"{what}: an element range leaves its allocation; nothing was changed"
     program = state["program"]
-    if program is None:  # a batch's own number is in the detail, a plain launch's in the request
+    if program is None and state["opcode"] == Opcode.RUN_PROGRAM:
+        kernel_id = 0
+    elif program is None:  # a batch's own number is in the detail, a plain launch's in the request
         kernel_id = state["kernel_id"] or state["fault"][5]
         kernel = kernel or _native.kernel_names().get(kernel_id)
     else:
@@ -179,8 +192,15 @@ def timed_out(completion: Completion[Any], timeout_s: float) -> TimeoutError:
 
 
 def bad_timeout(value: object) -> InvalidOption:
-    """Return the error of a negative or NaN timeout."""
+    """Return the error of a timeout that is no number, negative or NaN."""
     return InvalidOption(f"timeout={value!r}: give seconds, 0 or more, or None", value=value)
+
+
+def interrupted_grain(key: str) -> KeyboardInterrupt:
+    """Return Ctrl-C's exception of a wait for a grain."""
+    return KeyboardInterrupt(
+        f"earlier messages of grain {key!r} may still run; grain.cancel() drops what is queued"
+    )
 
 
 def interrupted(request: int) -> KeyboardInterrupt:
@@ -191,6 +211,20 @@ def interrupted(request: int) -> KeyboardInterrupt:
 def borrowed(key: str) -> InvalidOption:
     """Return the error of waiting, inside `with grain.borrow()`, for what the borrow holds back."""
     return InvalidOption("grain is borrowed: leave the with block first", grain=key)
+
+
+def quiesced(key: str) -> InvalidOption:
+    """Return the error of waiting, inside `with lab.quiesced()`, for what runs only after it."""
+    return InvalidOption(
+        f"this thread is inside `with lab.quiesced()`, and grain {key!r} has messages that run "
+        "only after it: leave the with block first",
+        grain=key,
+    )
+
+
+def bad_flag(name: str, value: object) -> InvalidOption:
+    """Return the error of something else where a bool is asked for."""
+    return InvalidOption(f"{name}={value!r}: give True or False", value=value)
 
 
 def closed(key: str, forked: bool) -> RingClosed:
@@ -209,14 +243,19 @@ def closed(key: str, forked: bool) -> RingClosed:
     )
 
 
-def refused(key: str, cause: int, current: int) -> GpuResError:
-    """Return the error of a ring that takes no more messages."""
+def refused(grain: Any, cause: int, request: int, index: int) -> GpuResError:
+    """Return the error of a ring that takes no more messages; ``request`` is the one that is stuck.
+
+    ``index`` is the number of the grain that posted it.
+    """
+    key = grain.key
     if cause == Status.RING_STALLED:
         return RingStalled(
-            f"the ring of grain {key!r} stalled at request {current}: a kernel does not end; "
-            f"restart the Jupyter kernel (or process) to free the worker, or {_going_on(key)}",
+            f"the engine of grain {key!r} stalled at request {request}{_stuck(grain, index)}: a "
+            "kernel does not end; restart the Jupyter kernel (or process) to free the worker, or "
+            f"{_going_on(key)}",
             grain=key,
-            request=current,
+            request=request,
         )
     if cause == Status.DEVICE_LOST:
         return DeviceLost(
@@ -224,6 +263,16 @@ def refused(key: str, cause: int, current: int) -> GpuResError:
             grain=key,
         )
     return closed(key, False)
+
+
+def _stuck(grain: Any, index: int) -> str:
+    known = {} if grain.manager is None else grain.manager.grains
+    if known.get(grain.key) is not grain:
+        return ""  # a new engine has taken over, with numbers of its own
+    return next(
+        (f" of grain {each.key!r}" for each in known.values() if each._counts()["index"] == index),
+        "",
+    )
 
 
 def ring_full(key: str, slots: int, pending: int, waited_ns: int, ring: int) -> RingFull:

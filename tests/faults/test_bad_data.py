@@ -30,7 +30,7 @@ def test_a_whole_write_of_another_size(x: gl.ResidentArray, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("offset", "size"), [(8, 1), (1, 8), (-1, 1), (7, 2), (1 << 62, 1), (1 << 80, 1), (0, 0)]
+    ("offset", "size"), [(8, 1), (1, 8), (-1, 1), (7, 2), (1 << 62, 1), (1 << 80, 1), (9, 0)]
 )
 def test_a_write_out_of_range(x: gl.ResidentArray, offset: int, size: int) -> None:
     """An offset that wraps, or an end that is one too far."""
@@ -42,25 +42,39 @@ def test_a_write_out_of_range(x: gl.ResidentArray, offset: int, size: int) -> No
     "options",
     [
         {"offset": 9},
-        {"offset": 8},
         {"offset": -1},
         {"count": 9},
-        {"count": 0},
         {"count": -3},
         {"offset": 4, "count": 5},
         {"offset": 1 << 63},
-        {"count": 1 << 63},
+        {"count": 1 << 64},
+        {"offset": 9, "count": 0},
         {"offset": (1 << 63) - 1, "count": (1 << 63) - 1},
     ],
     ids=str,
 )
 def test_a_read_out_of_range(x: gl.ResidentArray, options: dict[str, int]) -> None:
     """A read of the neighbour's memory."""
-    with pytest.raises(gl.OutOfBounds, match="leaves a0"):
+    said = ", ".join(f"{name}={value}" for name, value in options.items())
+    with pytest.raises(gl.OutOfBounds, match=f"^{said} leaves a0"):  # the numbers that were given
         x.read(**options)
 
 
-@pytest.mark.parametrize("options", [{"offset": 1.5}, {"offset": "1"}, {"count": 2.0}], ids=str)
+@pytest.mark.parametrize("offset", [0, 3, 8])
+def test_an_empty_range_inside_is_nothing(x: gl.ResidentArray, offset: int) -> None:
+    """What NumPy's slices allow, refused; or a message that moves a byte all the same."""
+    assert x.read(offset=offset, count=0).result(timeout=LIMIT_S).shape == (0,)
+    assert x.read(offset=8).result(timeout=LIMIT_S).shape == (0,)
+    x.write(np.zeros(0), offset=offset).result(timeout=LIMIT_S)
+    x.write([], offset=offset).result(timeout=LIMIT_S)
+    assert x.read().result(timeout=LIMIT_S).tolist() == list(range(8))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"offset": 1.5}, {"offset": "1"}, {"count": 2.0}, {"offset": True}, {"count": np.True_}],
+    ids=str,
+)
 def test_ranges_that_are_no_integers(x: gl.ResidentArray, options: dict[str, Any]) -> None:
     """A range that is rounded."""
     with pytest.raises(gl.InvalidOption, match="give ints, in elements"):

@@ -80,7 +80,7 @@ def test_handles_of_another_manager(make_lab: Callable[..., gl.GrainManager]) ->
     twin = second.grain("g").allocate(8)
     x.write(3)
     for use in uses(second.grain("g"), x):
-        with pytest.raises(gl.StaleHandle):
+        with pytest.raises(gl.StaleHandle, match="another grain 'g': one of another manager"):
             use()
     assert twin.read().result(timeout=LIMIT_S).tolist() == [0] * 8
     assert x.read().result(timeout=LIMIT_S).tolist() == [3] * 8

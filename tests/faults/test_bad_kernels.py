@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpures_lab as gl
-from tests.grain.engines import LIMIT_S, add
+from tests.grain.engines import LIMIT_S, add, wait_until
 
 
 @gl.kernel
@@ -144,7 +144,9 @@ def test_a_space_beyond_the_arrays(grain: gl.Grain) -> None:
 def test_zero_indices_are_nothing_to_do(grain: gl.Grain) -> None:
     """An empty space that runs one index."""
     x = grain.allocate(8)
+    x.write(3)
     grain.compute(saxpy, inputs=[x, x], outputs=[x], params={"a": 1}, n=0).result(timeout=LIMIT_S)
+    assert x.read().result(timeout=LIMIT_S).tolist() == [3] * 8
 
 
 def test_too_many_arrays(grain: gl.Grain) -> None:
@@ -377,6 +379,5 @@ def test_a_full_ring_loses_no_compile(make_lab: Callable[..., gl.GrainManager]) 
             grain.ping()
         with pytest.raises(gl.RingFull):
             grain.compute(fresh, outputs=[x])
-    while lab.metrics().pending_message_count:
-        pass
+    wait_until(lambda: not lab.metrics().pending_message_count, "messages stay pending")
     assert grain.compute(fresh, outputs=[x]).result(timeout=LIMIT_S).cache_hit

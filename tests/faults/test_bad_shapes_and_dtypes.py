@@ -136,10 +136,23 @@ def test_unknown_and_missing_arguments(grain: gl.Grain) -> None:
         grain.allocate(4, shape=4)  # type: ignore[misc]
 
 
-def test_a_zero_flag_that_raises(grain: gl.Grain) -> None:
-    """An exception in the truth value of `zero=`: a block rented for nobody."""
-    with pytest.raises(ValueError, match="ambiguous"):
-        grain.allocate(4, zero=np.zeros(2))
+@pytest.mark.parametrize("flag", ["no", 1, 0.0, np.zeros(2)], ids=repr)
+def test_flags_that_are_no_bool(grain: gl.Grain, flag: Any) -> None:
+    """``zero="no"`` that zeroes; an exception in a truth value, and a block rented for nobody."""
+    with pytest.raises(gl.InvalidOption, match="zero=.*give True or False"):
+        grain.allocate(4, zero=flag)
+    x = grain.allocate(4, zero=np.False_)
+    with pytest.raises(gl.InvalidOption, match="checked=.*give True or False"):
+        grain.compute("kernels/Neg", inputs=[x], outputs=[x], checked=flag)
+    grain.compute("kernels/Neg", inputs=[x], outputs=[x], checked=False).result(timeout=LIMIT_S)
+
+
+@pytest.mark.parametrize("space", [{"n": True}, {"shape": (True,)}, {"n": np.True_}], ids=str)
+def test_an_index_space_that_is_a_bool(grain: gl.Grain, space: dict[str, Any]) -> None:
+    """One index, for what was meant as a switch."""
+    x = grain.allocate(4)
+    with pytest.raises(gl.InvalidOption, match="must be 1 int"):
+        grain.compute("kernels/Neg", inputs=[x], outputs=[x], **space)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ child = os.fork()
 if child == 0:
     sys.exit(0)
 assert os.waitpid(child, 0)[1] == 0
+lab.grain("g").discard()
 """
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -200,6 +201,46 @@ assert gl.manager() is lab
 x.write(3)
 assert x.read().result(timeout=30).tolist() == [3] * 4
 """)
+
+
+def test_a_subinterpreter_gets_no_manager() -> None:
+    """A process that aborts at its end, for threads that nobody joined."""
+    run("""
+import textwrap
+xi = pytest.importorskip("_xxsubinterpreters")
+code = textwrap.dedent('''
+    try:
+        import gpures_lab as gl
+        gl.manager()
+    except Exception as error:
+        said = type(error).__name__
+    else:
+        said = "a manager"
+    import os
+    os.write(%d, said.encode())
+''')
+reader, writer = os.pipe()
+other = xi.create()
+xi.run_string(other, code % writer)
+assert os.read(reader, 100) in (b"DriverUnavailable", b"ImportError")
+xi.destroy(other)
+""")
+
+
+def test_gpures_log_shows_what_it_asks_for() -> None:
+    """A switch that sets a level, and nobody who shows anything."""
+    code = """
+import logging, os, sys
+os.environ["GPURES_LOG"] = "info"
+import gpures_lab as gl
+lab = gl.manager()
+if sys.argv[1:]:
+    logging.basicConfig(format="theirs %(message)s")
+logging.getLogger("gpures_lab").info("hello")
+lab.close()
+"""
+    said = run_python(code)
+    assert said.stderr == "INFO gpures_lab: hello\n"
 
 
 def test_import_and_make_a_manager_start_no_thread() -> None:

@@ -41,7 +41,7 @@ with pytest.raises(gl.RingStalled, match=rf"request {stuck.request} \\(Compute\\
     stuck.result(timeout=30)
 with pytest.raises(gl.RingStalled):
     behind.result(timeout=30)
-with pytest.raises(gl.RingStalled, match=f"stalled at request {stuck.request}"):
+with pytest.raises(gl.RingStalled, match=f"stalled at request {stuck.request} of grain 'g'"):
     other.ping()
 with pytest.raises(gl.RingStalled):
     grain.allocate(4)
@@ -76,7 +76,9 @@ elif {what!r} == "quiesced":
     with lab.quiesced():
         pass
 elif {what!r} == "borrow":
-    with grain.borrow(z):
+    with pytest.raises(gl.RingStalled, match="of grain 'g'"), grain.borrow(z):
+        pass
+    with pytest.raises(gl.RingStalled, match="of grain 'g'"), other.borrow(y):
         pass
 else:
     grain.cancel()

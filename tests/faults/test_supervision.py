@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 import gpures_lab as gl
@@ -135,6 +137,6 @@ assert threading.active_count() == 1
 @pytest.mark.parametrize("status", [Status.DEVICE_LOST, Status.RING_STALLED])
 def test_the_message_names_the_way_back(status: Status) -> None:
     """A user who knows that the data is gone, and not that it is not."""
-    error = refused("my key", status, 7)
+    error = refused(SimpleNamespace(key="my key", manager=None), status, 7, 1)
     assert isinstance(error, gl.DeviceLost | gl.RingStalled)
     assert "restore('my key')" in str(error)

@@ -30,6 +30,7 @@ __all__ = [
     "make_lab",
     "run_python",
     "tiny",
+    "wait_until",
 ]
 
 # Far beyond anything a healthy engine needs: it bounds a test that would otherwise hang.
@@ -83,6 +84,13 @@ def any_lab(
 ) -> gl.GrainManager:
     """Return a manager, once for each of `RINGS`."""
     return make_lab(request.param)
+
+
+def wait_until(ready: Callable[[], object], otherwise: str) -> None:
+    """Return once ``ready()`` is true; within the limit, or the test fails with ``otherwise``."""
+    limit = time.monotonic() + LIMIT_S
+    while not ready():
+        assert time.monotonic() < limit, otherwise
 
 
 add = "kernels/VectorAdd"

@@ -139,6 +139,18 @@ def test_batches_of_several_grains_fail_apart() -> None:
         fail_side_by_side([lab.grain(f"grain {n}") for n in range(3)])
 
 
+@pytest.mark.parametrize("dtype", [">f4", "<f4"])
+def test_data_in_either_byte_order(lab: gl.GrainManager, dtype: str) -> None:
+    """An array that `write` takes and `submit` calls no array at all."""
+    grain = lab.grain()
+    x = grain.allocate(4)
+    batch = gl.messages(1, op="write")
+    batch["handles"][:, 0] = int(x)
+    batch["count"] = 4
+    grain.submit(batch, data=np.arange(4, dtype=dtype)).result(timeout=LIMIT_S)
+    assert x.read().result(timeout=LIMIT_S).tolist() == [0, 1, 2, 3]
+
+
 def test_a_bad_row_posts_nothing(lab: gl.GrainManager) -> None:
     """Would catch: the rows before the bad one posted, or an error without the row's number."""
     grain = lab.grain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -223,6 +224,44 @@ def test_borrow_of_what_is_no_live_handle_of_this_grain(tiny: gl.GrainManager) -
         other.borrow(y, stream=object())
     for each in (grain, other):
         each.ping().result(timeout=LIMIT_S)
+
+
+def test_a_borrow_is_entered_once_and_left_once(tiny: gl.GrainManager) -> None:
+    """A grain that is let go twice, or held for ever; an AttributeError of ours."""
+    grain = tiny.grain()
+    x = grain.allocate(4)
+    borrow = grain.borrow(x)
+    with pytest.raises(gl.InvalidOption, match="was not entered"):
+        borrow.__exit__(None, None, None)
+    with borrow, pytest.raises(gl.InvalidOption, match="entered already"):
+        borrow.__enter__()
+    with pytest.raises(gl.InvalidOption, match="was not entered"):
+        borrow.__exit__(None, None, None)
+    with borrow as view:
+        view[:] = 2
+    assert x.read().result(timeout=LIMIT_S).tolist() == [2] * 4
+
+
+@pytest.mark.parametrize("what", ["borrow", "checkpoint"])
+def test_ctrl_c_says_that_the_work_goes_on(tiny: gl.GrainManager, what: str) -> None:
+    """A KeyboardInterrupt without a word of what still runs."""
+    grain = tiny.grain("k")
+    x = grain.allocate(4)
+    latch = Latch(grain)
+    latch.wait_until_running()
+    # A handler that runs in the wait, as Ctrl-C's does.
+    before = signal.signal(signal.SIGALRM, lambda *_: signal.default_int_handler(2, None))
+    signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt, match=r"grain 'k' may still run; grain.cancel\(\)"):
+            grain.borrow(x).__enter__() if what == "borrow" else grain.checkpoint()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    latch.open()
+    latch.done.result(timeout=LIMIT_S)
+    with grain.borrow(x) as view:
+        assert view.tolist() == [0] * 4
 
 
 def test_borrow_with_everything_on_one_slow_ring(tiny: gl.GrainManager) -> None:

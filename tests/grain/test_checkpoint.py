@@ -272,7 +272,7 @@ def test_a_failure_nobody_looked_at_is_reported_once(lab: gl.GrainManager) -> No
     x = grain.allocate(4)
     reach = gl.cpp_kernel("reach", "const float* x, float* z", "z[i] = x[i + 1000];")
     grain.compute(reach, inputs=[x], outputs=[x])
-    with pytest.warns(RuntimeWarning, match="1 messages failed and nobody looked"):
+    with pytest.warns(RuntimeWarning, match="1 message failed and nobody looked"):
         kept(grain.checkpoint())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -289,7 +289,7 @@ def test_a_failed_checkpoint_that_nobody_looked_at_is_reported(lab: gl.GrainMana
     assert isinstance(failed.exception(LIMIT_S), gl.StateConflict)
     grain.checkpoint()
     lab._saver.drain()
-    with pytest.warns(RuntimeWarning, match=r"Checkpoint: HOST_FAILED"):
+    with pytest.warns(RuntimeWarning, match=r"StateConflict: request \d+ \(Checkpoint\)"):
         other.checkpoint()
 
 
@@ -464,3 +464,59 @@ def test_a_named_program_comes_back(lab: gl.GrainManager, second: gl.GrainManage
         np.testing.assert_array_equal(back.handles[name].read().result(LIMIT_S), data)
     assert set(second.grain("other").handles["z"].read().result(LIMIT_S)) == {9}
     assert kept(back.checkpoint()) == 2
+
+
+def test_restore_brings_the_default_dtype_of_a_grain_that_was_looked_at(
+    lab: gl.GrainManager,
+    second: gl.GrainManager,
+    make_lab: Callable[..., gl.GrainManager],
+    urls: dict[str, str],
+) -> None:
+    """A float64 grain that comes back as float32, since `%grain` had shown its key before."""
+    lab.grain("g", dtype=np.float64).allocate(4, name="x")
+    assert kept(lab.grain("g").checkpoint()) == 1
+    looked = second.grain("g")
+    assert "checkpoint 1" in repr(looked)
+    assert second.restore("g") is looked
+    assert looked.dtype == np.float64
+    assert looked.allocate(4).dtype == np.float64
+    assert kept(looked.checkpoint()) == 2
+    assert make_lab(**urls).restore("g").dtype == np.float64
+
+
+@pytest.mark.parametrize("given", [None, np.float64])
+def test_a_failed_restore_leaves_the_grain_as_it_was(
+    lab: gl.GrainManager, second: gl.GrainManager, tmp_path: Path, given: Any
+) -> None:
+    """State that is emptied, or half of the allocations left, by bytes that are damaged."""
+    grain = lab.grain("g", dtype=np.int32)
+    for name in "xyz":
+        grain.allocate(300_000, name=name, dtype=np.float32).write(ord(name))
+    assert kept(grain.checkpoint()) == 1
+    for blob in (tmp_path / "blobs").rglob("*"):
+        if blob.is_file():
+            blob.write_bytes(blob.read_bytes()[:-1] + b"?")
+    mine = second.grain("g", dtype=given)
+    mine.state["mine"] = 1
+    with pytest.raises(gl.CheckpointCorrupt):
+        second.restore("g")
+    assert mine.state == {"mine": 1}
+    assert dict(mine.handles) == {}
+    assert mine.dtype == (given or np.float32)
+    mine.allocate(4, name="x").write(3)
+    assert mine.handles["x"].read().result(LIMIT_S).tolist() == [3] * 4
+
+
+def test_durable_over_a_checkpoint_that_was_not_restored_is_said_at_the_start(
+    lab: gl.GrainManager, second: gl.GrainManager
+) -> None:
+    """Found out at exit, when nothing can be done any more."""
+    lab.grain("g", durable=True).allocate(4, name="x").write(1)
+    lab.close()
+    with pytest.warns(RuntimeWarning, match=r"^durable grain 'g' begins empty.*lab.restore\('g'\)"):
+        second.grain("g", durable=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        second.restore("g")
+        second.grain("g", durable=True).handles["x"].write(2)
+        second.grain("new", durable=True)

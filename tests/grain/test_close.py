@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -169,9 +171,36 @@ def test_unseen_failures_are_reported_once(make_lab: Callable[..., gl.GrainManag
         grain.compute(outside, outputs=[x])
     assert grain.compute(outside, outputs=[x]).exception(timeout=LIMIT_S)  # looked at
     assert lab.metrics().unobserved_failures == 5
-    with pytest.warns(RuntimeWarning, match=r"^5 messages failed.*Compute: OUT_OF_BOUNDS"):
+    with pytest.warns(RuntimeWarning, match=r"^5 messages failed.*OutOfBounds: request"):
         lab.close()
     lab.close()
+
+
+def test_nothing_looks_live_after_close(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """A handle that prints as if it held something; memory counted for nobody."""
+    lab = make_lab()
+    grain = lab.grain()
+    x, y = grain.allocate(4, name="x"), grain.allocate(4)
+    with grain.borrow(y) as view:
+        pass
+    lab.close()
+    assert x.released
+    assert repr(x) == "<ResidentArray x released>"
+    assert dict(grain.handles) == {}
+    metrics = lab.metrics()
+    assert (metrics.active_allocation_count, metrics.total_allocated_bytes) == (0, 0)
+    del x, y
+    assert view.tolist() == [0] * 4
+    assert lab.metrics().active_allocation_count == 0
+
+
+def test_a_manager_is_not_copied(make_lab: Callable[..., gl.GrainManager]) -> None:
+    """Two managers on one engine: closing the copy ends the original."""
+    lab = make_lab()
+    for make in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(gl.InvalidOption, match=r"not copied, nor pickled.*gl.manager\(\)"):
+            make(lab)
+    lab.grain().ping().result(timeout=LIMIT_S)
 
 
 def test_a_view_survives_close(make_lab: Callable[..., gl.GrainManager]) -> None:

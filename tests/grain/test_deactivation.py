@@ -201,13 +201,32 @@ def test_close_saves_durable_grains_and_says_what_ends(
     lab.grain("kept", durable=True).allocate(1000, name="x").write(4)
     lab.grain("ends").allocate(1000, name="x").write(4)
     lab.grain("empty")
-    with caplog.at_level(logging.INFO, "gpures_lab"):
-        lab.close()
-    assert "1 grains end here with what they hold: 'ends'" in caplog.text
+    lab.close()
+    assert "1 grain ends here with what it holds: 'ends'" in caplog.text
     second = make_lab(**urls)
     assert set(second.restore("kept").handles["x"].read().result(LIMIT_S)) == {4}
     with pytest.raises(gl.StateConflict, match="no checkpoint"):
         second.restore("ends")
+
+
+@pytest.mark.parametrize("scoped", [False, True])
+def test_close_says_what_ends_where_nothing_was_ever_saved(
+    make_lab: Callable[..., gl.GrainManager], caplog: pytest.LogCaptureFixture, scoped: bool
+) -> None:
+    """The one word that could have saved the work, said to those alone who save some."""
+    lab = make_lab()
+    if scoped:
+        lab.__enter__()
+    lab.grain("ends").allocate(4, name="x")
+    lab.close()
+    said = [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING]
+    assert said == (
+        []
+        if scoped
+        else [
+            "1 grain ends here with what it holds: 'ends'; checkpoint(), or durable=True, keeps one"
+        ]
+    )
 
 
 def test_exit_saves_durable_grains(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import gpures_lab as gl
-from tests.grain.engines import LIMIT_S
+from tests.grain.engines import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,8 +119,7 @@ def test_a_handle_dropped_on_a_full_ring_is_released_all_the_same(
         del handles
         assert lab.metrics().active_allocation_count == 0
     # With held-back releases and a full ring even this ping may need to be tried again.
-    while lab.metrics().pending_message_count:
-        pass
+    wait_until(lambda: not lab.metrics().pending_message_count, "messages stay pending")
     grain.ping().result(timeout=LIMIT_S)
     assert lab.metrics().used_pool_size_bytes == 0
 

@@ -15,11 +15,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
 from gpures_lab.environment import cache_dir
+from gpures_lab.errors import CompileError
 from gpures_lab.kernels import (
     HostCode,
     Kernel,
@@ -224,6 +226,19 @@ def test_the_memory_cache_holds_256_and_drops_the_oldest() -> None:
     assert built == ["a", "b", "c", "b"]
     assert cache.counters().kernels == 2
     assert cache.counters().memory_hits == 2
+
+
+def test_a_source_that_does_not_compile_leaves_nothing_behind() -> None:
+    """A lock for every body with a mistake in it, for as long as the process lives."""
+    cache = KernelCache()
+
+    def build() -> NoReturn:
+        raise CompileError("no such thing")
+
+    for n in range(3):
+        with pytest.raises(CompileError):
+            cache.get(f"key {n}", lambda: "disk", build, lambda *_: None)
+    assert not cache._building
 
 
 def test_several_threads_compile_a_kernel_once(folder: Path) -> None:

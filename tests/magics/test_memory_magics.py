@@ -192,7 +192,7 @@ def test_a_handle_at_the_end_of_a_cell_shows_its_values(notebook: Notebook) -> N
     [
         ("--offset 99", "offset=99 leaves x"),
         ("--offset -1", "offset=-1 leaves x"),
-        ("--count 0", "count=0 leaves x"),
+        ("--count 9", "count=9 leaves x"),
         ("--offset 1 --count 5", "offset=1, count=5 leaves x"),
     ],
 )
@@ -242,8 +242,8 @@ def test_the_line_says_why_it_is_the_host(notebook: Notebook) -> None:
 
 def test_a_magic_makes_a_durable_grain(notebook: Notebook) -> None:
     """Catches state that no cell can keep."""
-    assert notebook("%grain kept --durable").durable
-    assert notebook("%grain kept").durable
+    assert notebook("%grain magic_durable --durable").durable
+    assert notebook("%grain magic_durable").durable
     assert not notebook("%grain other").durable
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import gpures_lab as gl
-from tests.grain.engines import LIMIT_S, Latch, add, in_threads
+from tests.grain.engines import LIMIT_S, Latch, add, in_threads, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,8 +77,7 @@ def test_a_post_waits_for_room(tiny: gl.GrainManager) -> None:
 
     def work(number: int) -> None:
         if number == 0:
-            while tiny.metrics().pending_message_count < 4:
-                pass
+            wait_until(lambda: tiny.metrics().pending_message_count >= 4, "the ring never filled")
             latch.open()
         else:
             posted.extend(grain.ping() for _ in range(20))

@@ -1,5 +1,6 @@
 #include "host/engine.hpp"
 
+#include <algorithm>
 #include <pthread.h>
 
 #include "host/host_driver.hpp"
@@ -213,22 +214,31 @@ bool Engine::wait_exited(u64 limit_ns) {
   }
 }
 
-void Engine::begin_quiesced() {
+void Engine::begin_quiesced(u64 thread) {
   {
     std::lock_guard lock(launch_mutex_);
     ++quiesced_;
+    if (thread != 0) {
+      quiescers_.push_back(thread);
+      ++quiescers_count_;
+    }
   }
   std::lock_guard works(works_mutex_);
   ++works_held_;
 }
 
-void Engine::end_quiesced() {
+void Engine::end_quiesced(u64 thread) {
   {
     std::lock_guard works(works_mutex_);
     --works_held_;
   }
   {
     std::lock_guard lock(launch_mutex_);
+    const auto at = std::find(quiescers_.begin(), quiescers_.end(), thread);
+    if (at != quiescers_.end()) {
+      quiescers_.erase(at);
+      --quiescers_count_;
+    }
     if (--quiesced_ == 0 && started_ && !terminated_ && !failed_ && slots_left() &&
         exited_locked()) {
       launch_locked();
@@ -320,7 +330,18 @@ void Engine::check_stall(u64 now) {
   }
   if (now - stall_since_ < options_.stall_ns) return;
   lock.unlock();
+  note_stall();
   fail(Status::kRingStalled);
+}
+
+void Engine::note_stall() {
+  for (auto& ring : rings_) {
+    const u64 current = HostWords::load_relaxed_sys(ring->view.control->current.value);
+    if (current == 0 || ring->in_slots() == 0) continue;
+    const Slot& slot = ring->view.slots[(current - 1) & (ring->view.slot_count - 1)];
+    stall_ = {slot.request, slot.grain};
+    return;
+  }
 }
 
 void Engine::fail(Status cause) {
@@ -432,19 +453,14 @@ u64 Engine::answered() const {
   return sum;
 }
 
-u64 Engine::current_request(u32 ring) const {
-  const RingView& view = rings_[ring]->view;
-  if (!view.control) return 0;
-  const u64 current = HostWords::load_relaxed_sys(view.control->current.value);
-  if (current == 0) return 0;
-  return view.slots[(current - 1) & (view.slot_count - 1)].request;
-}
-
 Snapshot Engine::snapshot() {
   Snapshot result;
   result.pool = pool->counts();
   for (auto& ring : rings_) ring->add_to(result);
-  result.unseen = unseen_count_.load(std::memory_order_relaxed);
+  {
+    std::lock_guard guard(unseen_mutex_);
+    result.unseen = unseen_count_;
+  }
   result.allocations = allocations.load(std::memory_order_relaxed);
   result.allocated_bytes = allocated_bytes.load(std::memory_order_relaxed);
   result.now_ns = steady_ns();

@@ -106,8 +106,8 @@ class Engine {
 
   // Threads appear with the first message.
   void start();
-  // Would a spin for this ring's worker keep it off its core? Before the first message there is none:
-  // a promise may be waited for then.
+  // Would a spin for this ring's worker keep it off its core? Before the first message there is
+  // none: a promise may be waited for then.
   bool shares_core(const RingHost& ring) const {
     return !not_started() && driver_->shares_core(ring.view.index);
   }
@@ -133,8 +133,15 @@ class Engine {
   // False: not out within the limit; the request to leave stands.
   bool park(u64 limit_ns);
   // Nested; posting goes on, relaunches wait. The caller parks.
-  void begin_quiesced();
-  void end_quiesced();
+  // `thread`: the one that may not wait for messages meanwhile, 0 = none.
+  void begin_quiesced(u64 thread = 0);
+  void end_quiesced(u64 thread = 0);
+  bool is_quiesced_by(u64 thread) {
+    if (quiescers_count_.load(std::memory_order_relaxed) == 0) [[likely]]
+      return false;
+    std::lock_guard lock(launch_mutex_);
+    return std::find(quiescers_.begin(), quiescers_.end(), thread) != quiescers_.end();
+  }
   // No new messages from here on; then: true when no slot is taken any more (what is held back
   // by a borrower stays), or the engine has failed.
   void refuse();
@@ -145,6 +152,7 @@ class Engine {
 
   // Staging chunks; kNoChunk when all are in flight.
   u32 take_chunk();
+  u32 chunks_left();
   void return_chunk(u32 chunk);
   u8* chunk(u32 index) const { return view_.staging + u64(index) * kStagingChunkBytes; }
 
@@ -157,7 +165,10 @@ class Engine {
   // Requests that still hold a Python object; the caller has the GIL.
   Request* take_graveyard();
   void recycle(Request* request);
-  std::vector<UnseenFailure> take_unseen();
+  // Somebody has its outcome now: it needs no report.
+  void look_at(Request& request);
+  // How many have failed since the last call with nobody looking, and some of them.
+  u64 take_unseen(std::vector<UnseenFailure>& some);
 
   // Keeps the last `capacity` rows from here on, those that it has among them; 0 keeps no more.
   void keep_trace(u64 capacity);
@@ -176,8 +187,12 @@ class Engine {
   u32 ring_count() const { return u32(rings_.size()); }
   u64 new_generation(u32 id) { return ++generations_[id]; }
   u32 fresh_handle_id();
-  // The request a ring's worker is at, for messages about stalls; 0 = none known.
-  u64 current_request(u32 ring) const;
+  // What did not end when the engine failed; request 0 = none known.
+  struct Stall {
+    u64 request = 0;
+    u32 grain = 0;
+  };
+  Stall stall() const { return stall_; }
 
   std::unique_ptr<Pool> pool;
   std::atomic<u64> allocations{0}, allocated_bytes{0};
@@ -202,7 +217,8 @@ class Engine {
   bool works_ended(u64 limit_ns);
   void check_stall(u64 now);
   void fail(Status cause);
-  void note_unseen(const Request& request);
+  void note_failure(Request& request);
+  void note_stall();
   void tell_cancel();
 
   const EngineOptions options_;
@@ -229,6 +245,9 @@ class Engine {
   u32 launch_rings_ = 0;  // rings in the newest launch
   u32 rings_in_use_ = 1;
   u32 quiesced_ = 0;
+  std::vector<u64> quiescers_;  // threads
+  std::atomic<u32> quiescers_count_{0};
+  Stall stall_;  // before failed_
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
@@ -262,7 +281,8 @@ class Engine {
 
   std::mutex unseen_mutex_;
   std::vector<UnseenFailure> unseen_;
-  std::atomic<u64> unseen_count_{0};
+  u64 unseen_count_ = 0, unseen_new_ = 0;  // nobody looked yet; of them, not reported yet
+  u32 unseen_round_ = 1;                   // number of the next report
 
   std::mutex cancel_mutex_;
   u64 cancels_ = 0;

@@ -1,4 +1,7 @@
 // Requests, staging chunks, the trace: what the engine lends and takes back.
+#include <algorithm>
+#include <utility>
+
 #include "host/engine.hpp"
 #include "shared/words.hpp"
 
@@ -19,9 +22,6 @@ Request* Engine::lend_requests() {
 void Engine::drop(Request* request) {
   const u32 before = request->state.fetch_or(Request::kDropped, std::memory_order_acq_rel);
   if (!(before & Request::kAnswered)) return;  // the ring ends it
-  if (request->status != Status::kOk && !request->seen.load(std::memory_order_relaxed)) {
-    note_unseen(*request);
-  }
   if (request->keep) {
     bury(request);
   } else {
@@ -49,19 +49,44 @@ void Engine::recycle(Request* request) {
   } while (!returned_.compare_exchange_weak(top, request, std::memory_order_acq_rel));
 }
 
-void Engine::note_unseen(const Request& request) {
+// Counted when it is answered: whoever holds the completion may never look.
+void Engine::note_failure(Request& request) {
   constexpr size_t kKept = 64;
   if (request.status == Status::kCancelled || request.status == Status::kRingClosed) return;
-  unseen_count_.fetch_add(1, std::memory_order_relaxed);
   std::lock_guard guard(unseen_mutex_);
-  if (unseen_.size() < kKept) {
-    unseen_.push_back({request.id, request.opcode, request.status, request.grain->index});
-  }
+  if (request.seen) return;
+  request.unseen_round = unseen_round_;
+  ++unseen_count_;
+  ++unseen_new_;
+  if (unseen_.size() == kKept) return;
+  unseen_.push_back({request.id,
+                     request.value,
+                     request.opcode,
+                     request.status,
+                     request.grain->index,
+                     request.kernel,
+                     request.failed_left,
+                     {}});
+  std::copy(request.fault, request.fault + 8, unseen_.back().fault);
 }
 
-std::vector<UnseenFailure> Engine::take_unseen() {
+void Engine::look_at(Request& request) {
   std::lock_guard guard(unseen_mutex_);
-  return std::exchange(unseen_, {});
+  if (std::exchange(request.seen, true) || request.unseen_round == 0) return;
+  --unseen_count_;
+  if (request.unseen_round != unseen_round_) return;  // a report has said it
+  --unseen_new_;
+  std::erase_if(unseen_, [&](const UnseenFailure& each) { return each.id == request.id; });
+}
+
+u64 Engine::take_unseen(std::vector<UnseenFailure>& some) {
+  for (auto& ring : rings_) {
+    if (ring->pending() != 0) ring->poll();  // those that just ended are among them
+  }
+  std::lock_guard guard(unseen_mutex_);
+  ++unseen_round_;
+  some = std::exchange(unseen_, {});
+  return std::exchange(unseen_new_, 0);
 }
 
 void Engine::tell_cancel() {
@@ -75,6 +100,11 @@ u32 Engine::take_chunk() {
   const u32 chunk = free_chunks_.back();
   free_chunks_.pop_back();
   return chunk;
+}
+
+u32 Engine::chunks_left() {
+  std::lock_guard guard(chunk_mutex_);
+  return u32(free_chunks_.size()) + u32(view_.staging_chunks) - u32(next_chunk_);
 }
 
 void Engine::return_chunk(u32 chunk) {

@@ -116,9 +116,10 @@ u64 RingHost::host_ticks(u64 taken, u64 service, u64 posted, u64 arrived) {
 
 void RingHost::answer(Request* request) {
   const int notify = request->notify;
+  // Before anybody can look, for who looks takes it back.
+  if (request->status != Status::kOk) engine_.note_failure(*request);
   const u32 before = request->state.fetch_or(Request::kAnswered, std::memory_order_acq_rel);
   if (before & Request::kDropped) {  // nobody will look
-    if (request->status != Status::kOk) engine_.note_unseen(*request);
     if (request->keep) {
       engine_.bury(request);
     } else {

@@ -259,7 +259,8 @@ Request* RingHost::take_request(Grain& grain, u16 opcode) {
   Request* request = free_requests_;
   free_requests_ = request->next;
   request->state.store(0, std::memory_order_relaxed);
-  request->seen.store(false, std::memory_order_relaxed);
+  request->seen = false;
+  request->unseen_round = 0;
   request->position.store(kNoPosition, std::memory_order_relaxed);
   request->notify = -1;
   request->id = next_id_++;

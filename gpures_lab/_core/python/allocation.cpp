@@ -99,8 +99,7 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
     if (posted == Post::kClosed || now - since >= grain->full_wait_ns) {
       engine.pool->give_back_unused(rented.block);
       if (posted == Post::kClosed) {
-        raise_hook("refused", "(OiK)", grain->key, int(ring.close_cause()),
-                   engine.current_request(ring.view.index));
+        raise_refused(grain, ring.close_cause());
       } else {
         raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
                    grain->full_wait_ns, int(ring.view.index));
@@ -214,7 +213,7 @@ PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t cou
   Outgoing message;
   message.slot.opcode = u16(Opcode::kAllocate);
   auto& payload = *reinterpret_cast<AllocateMessage*>(message.slot.payload);
-  const int zero = slots[3] ? PyObject_IsTrue(slots[3]) : 1;
+  const int zero = flag_of("zero", slots[3], true);
   payload.zero = zero != 0;
   const u64 nbytes = u64(size) * u64(PyDataType_ELSIZE(dtype));
   u64 handle = 0;

@@ -51,6 +51,13 @@ PyObject* hook(const char* name) {
   return PyObject_GetAttrString(hooks_module, name);
 }
 
+int flag_of(const char* name, PyObject* object, bool otherwise) {
+  if (!object || object == Py_None) return otherwise;
+  if (PyBool_Check(object) || PyArray_IsScalar(object, Bool)) return PyObject_IsTrue(object);
+  raise_hook("bad_flag", "(sO)", name, object);
+  return -1;
+}
+
 PyObject* raise_hook(const char* name, const char* format, ...) {
   PyObject* function = hook(name);
   if (!function) return nullptr;

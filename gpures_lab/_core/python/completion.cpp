@@ -76,6 +76,17 @@ bool blocked(const CompletionObject* self) {
          !self->request->answered() && self->grain->borrower == PyThread_get_thread_ident();
 }
 
+// Whether a quiesced window of this very thread keeps it from being answered.
+bool quiesced(const CompletionObject* self) {
+  Engine& engine = *self->grain->engine;
+  if (self->outcome == Outcome::kHost || engine.forked() ||
+      !engine.is_quiesced_by(PyThread_get_thread_ident())) {
+    return false;
+  }
+  self->grain->core->ring.poll();
+  return !self->request->answered();
+}
+
 // 1 answered, 0 out of time, -1 an exception (a signal handler's) is set.
 int wait(CompletionObject* self, u64 limit_ns) {
   Request& request = *self->request;
@@ -88,6 +99,10 @@ int wait(CompletionObject* self, u64 limit_ns) {
   for (;;) {
     if (blocked(self)) {
       raise_hook("borrowed", "(O)", grain->key);
+      return -1;
+    }
+    if (limit_ns == ~u64{0} && quiesced(self)) {
+      raise_hook("quiesced", "(O)", grain->key);
       return -1;
     }
     const u64 spent = steady_ns() - begin;
@@ -111,7 +126,9 @@ int wait(CompletionObject* self, u64 limit_ns) {
 
 PyObject* value_of(CompletionObject* self) {
   Request& request = *self->request;
-  request.seen.store(true, std::memory_order_relaxed);
+  if (request.status != Status::kOk && !self->grain->engine->forked()) [[unlikely]] {
+    self->grain->engine->look_at(request);
+  }
   drain_graveyard(*self->grain->engine);
   if (self->outcome == Outcome::kHost && request.status == Status::kHostFailed) {
     // A copy: a traceback in ours would hold the frames that hold us, which nothing collects.
@@ -129,10 +146,9 @@ PyObject* value_of(CompletionObject* self) {
     case Outcome::kRun: {
       PyObject* function = hook("run_result");
       if (!function) return nullptr;
-      PyObject* result =
-          PyObject_CallFunction(function, "OKKNKs", self->value, request.value, request.service_ns,
-                                measured(request.queue_ns), request.round_trip_ns,
-                                driver_name(self));
+      PyObject* result = PyObject_CallFunction(function, "OKKNKs", self->value, request.value,
+                                               request.service_ns, measured(request.queue_ns),
+                                               request.round_trip_ns, driver_name(self));
       Py_DECREF(function);
       return result;
     }
@@ -153,9 +169,9 @@ PyObject* value_of(CompletionObject* self) {
 bool limit_of(PyObject* timeout, u64& limit_ns) {
   limit_ns = ~u64{0};
   if (!timeout || timeout == Py_None) return true;
-  const double seconds = PyFloat_AsDouble(timeout);
-  if (seconds == -1.0 && PyErr_Occurred()) return false;
+  const double seconds = PyBool_Check(timeout) ? -1.0 : PyFloat_AsDouble(timeout);
   if (!(seconds >= 0)) {
+    PyErr_Clear();
     raise_hook("bad_timeout", "(O)", timeout);
     return false;
   }
@@ -227,6 +243,7 @@ PyObject* get_grain(PyObject* object, void*) {
   return Py_NewRef(reinterpret_cast<PyObject*>(as(object)->grain));
 }
 PyObject* get_blocked(PyObject* object, void*) { return PyBool_FromLong(blocked(as(object))); }
+PyObject* get_quiesced(PyObject* object, void*) { return PyBool_FromLong(quiesced(as(object))); }
 // Iterations of a program that are done for certain; None for other messages.
 PyObject* progress(PyObject* object, PyObject*) {
   CompletionObject* self = as(object);
@@ -300,7 +317,8 @@ PyMethodDef methods[] = {
      "done($self, /)\n--\n\nWhether the answer is in; takes what has arrived, never waits."},
     {"progress", progress, METH_NOARGS,
      "progress($self, /)\n--\n\n"
-     "Iterations of a program's run that are done, an int; None for other messages. Never waits.\n\n"
+     "Iterations of a program's run that are done, an int; None for other messages. Never "
+     "waits.\n\n"
      "0 until it starts. While it runs the number is that of its last launch, so it lags by a\n"
      "lease (`RingOptions.lease_ms`) at most; then it is final."},
     {"_notify", notify, METH_O, nullptr},
@@ -313,6 +331,7 @@ PyGetSetDef getset[] = {
     {"grain", get_grain, nullptr, "The grain that was asked.", nullptr},
     {"_state", get_state, nullptr, nullptr, nullptr},
     {"_blocked", get_blocked, nullptr, nullptr, nullptr},
+    {"_quiesced", get_quiesced, nullptr, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {

@@ -22,8 +22,7 @@ constexpr u64 kCopyBytes = 16 << 20;  // between two looks for Ctrl-C
 bool refuse(GrainObject* grain, bool closed, Status status) {
   RingHost& ring = grain->core->ring;
   if (closed) {
-    raise_hook("refused", "(OiK)", grain->key, int(status),
-               grain->engine->current_request(ring.view.index));
+    raise_refused(grain, status);
   } else {
     raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
                grain->full_wait_ns, int(ring.view.index));
@@ -36,16 +35,21 @@ bool refuse(GrainObject* grain, bool closed, Status status) {
 bool settle(GrainObject* grain) {
   RingHost& ring = grain->core->ring;
   const u64 end = ring.posted();
+  const bool quiesced = is_quiesced_here(grain);  // then it is now or never
+  const u64 slice = quiesced ? 0 : std::min<u64>(grain->full_wait_ns, 50'000'000);
   u64 since = steady_ns(), taken = 0;
   for (;;) {
     bool past = false;
     u64 now_taken = 0;
     Py_BEGIN_ALLOW_THREADS past =
-        grain->engine->wait_until(ring, std::min<u64>(grain->full_wait_ns, 50'000'000),
-                                  [&] { return (now_taken = ring.taken()) >= end; });
+        grain->engine->wait_until(ring, slice, [&] { return (now_taken = ring.taken()) >= end; });
     Py_END_ALLOW_THREADS if (ring.is_closed()) return refuse(grain, true, ring.close_cause());
     if (past) return true;
-    if (PyErr_CheckSignals() != 0) return false;
+    if (interrupted(grain)) return false;
+    if (quiesced) {
+      raise_hook("quiesced", "(O)", grain->key);
+      return false;
+    }
     if (now_taken != taken) since = steady_ns();
     taken = now_taken;
     if (steady_ns() - since >= grain->full_wait_ns) return refuse(grain, false, Status::kOk);
@@ -79,7 +83,7 @@ void leave_behind(Engine& engine, const Part& part) {
   engine.retain();
   part.request->keep =
       PyCapsule_New(new std::pair<Engine*, u32>(&engine, part.chunk), nullptr, return_chunk);
-  part.request->seen = true;
+  engine.look_at(*part.request);
   engine.drop(part.request);
 }
 
@@ -121,7 +125,7 @@ bool read_by_messages(GrainObject* grain, const ResidentArrayObject* array, u8* 
         if (status == Status::kOk) std::memcpy(to + part.at, engine.chunk(part.chunk), part.bytes);
         // What a stalled worker may still write to is given to nobody.
         if (status < Status::kRingStalled) engine.return_chunk(part.chunk);
-        part.request->seen = true;
+        engine.look_at(*part.request);
         engine.drop(part.request);
         first = (first + 1) % kPartsInFlight;
         --count;
@@ -154,6 +158,7 @@ PyObject* grain_read_all(PyObject* object, PyObject* pairs) {
   if (!is_open(grain)) return nullptr;
   const bool direct = !grain->engine->on_device();
   if (direct && !settle(grain)) return nullptr;
+  if (!direct && is_quiesced_here(grain)) return raise_hook("quiesced", "(O)", grain->key);
   for (Py_ssize_t n = 0; n < PyList_GET_SIZE(pairs); ++n) {
     PyObject* handle;
     Py_buffer out;

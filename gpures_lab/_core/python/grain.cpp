@@ -41,6 +41,25 @@ bool check_open(GrainObject* grain) {
   return woken != nullptr;
 }
 
+PyObject* raise_refused(GrainObject* grain, Status cause) {
+  const Engine::Stall stall = grain->engine->stall();
+  return raise_hook("refused", "(OiKI)", reinterpret_cast<PyObject*>(grain), int(cause),
+                    stall.request, stall.grain);
+}
+
+bool interrupted(const GrainObject* grain) {
+  if (PyErr_CheckSignals() == 0) return false;
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    PyErr_Clear();
+    raise_hook("interrupted_grain", "(O)", grain->key);
+  }
+  return true;
+}
+
+bool is_quiesced_here(const GrainObject* grain) {
+  return grain->engine->is_quiesced_by(PyThread_get_thread_ident());
+}
+
 bool check_array(GrainObject* grain, PyObject* object) {
   if (!PyObject_TypeCheck(object, array_type)) {
     raise_hook("not_a_handle", "(O)", object);
@@ -70,8 +89,7 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
     const Post posted = ring.post(*grain->core, message);
     if (posted == Post::kPosted || posted == Post::kHeld) return true;
     if (posted == Post::kClosed) {
-      raise_hook("refused", "(OiK)", grain->key, int(ring.close_cause()),
-                 engine.current_request(ring.view.index));
+      raise_refused(grain, ring.close_cause());
       return false;
     }
     const u64 now = steady_ns();
@@ -169,23 +187,32 @@ PyObject* hold(PyObject* object, PyObject*) {
   if (!check_open(self)) return nullptr;
   RingHost& ring = self->core->ring;
   const u64 thread = PyThread_get_thread_ident();
+  const bool quiesced = is_quiesced_here(self);  // then it is now or never
+  const u64 slice = quiesced ? 0 : 50'000'000;
   auto held = RingHost::Hold::kLater;
   while (held == RingHost::Hold::kLater) {  // queued messages of an earlier hold go first
-    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(ring, 50'000'000, [&] {
+    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(ring, slice, [&] {
       return (held = ring.try_hold(*self->core, thread)) != RingHost::Hold::kLater;
     });
-    Py_END_ALLOW_THREADS if (held == RingHost::Hold::kLater &&
-                             PyErr_CheckSignals() != 0) return nullptr;
+    Py_END_ALLOW_THREADS if (held != RingHost::Hold::kLater) break;
+    if (interrupted(self)) return nullptr;
+    if (quiesced) return raise_hook("quiesced", "(O)", self->key);
   }
   if (held == RingHost::Hold::kNever) return raise_hook("borrowed", "(O)", self->key);
   bool idle = false;
   while (!idle) {
     Py_BEGIN_ALLOW_THREADS self->engine->wait_until(
-        ring, 50'000'000, [&] { return idle = ring.is_idle(*self->core); });
-    Py_END_ALLOW_THREADS if (!idle && PyErr_CheckSignals() != 0) {
-      ring.unhold(*self->core);
-      return nullptr;
-    }
+        ring, slice, [&] { return idle = ring.is_idle(*self->core); });
+    Py_END_ALLOW_THREADS if (idle) break;
+    const bool stopped = interrupted(self);
+    if (!stopped && !quiesced) continue;
+    ring.unhold(*self->core);
+    return stopped ? nullptr : raise_hook("quiesced", "(O)", self->key);
+  }
+  // Idle for that its messages were answered unrun: a kernel may still be at the memory.
+  if (ring.is_closed()) {
+    ring.unhold(*self->core);
+    return raise_refused(self, ring.close_cause());
   }
   self->borrower = PyThread_get_thread_ident();
   Py_RETURN_NONE;
@@ -226,7 +253,16 @@ PyObject* service(PyObject* object, PyObject* older) {
 }
 
 PyObject* disown(PyObject* object, PyObject*) {  // the manager closes
+  while (ResidentArrayObject* array = as(object)->first) unlink(array);
   Py_CLEAR(as(object)->manager);
+  Py_RETURN_NONE;
+}
+
+PyObject* use_dtype(PyObject* object, PyObject* dtype) {  // allocate()'s default from here on
+  if (!PyArray_DescrCheck(dtype)) return PyErr_Format(PyExc_TypeError, "not a dtype");
+  PyArray_Descr* old = as(object)->dtype;
+  as(object)->dtype = reinterpret_cast<PyArray_Descr*>(Py_NewRef(dtype));
+  Py_DECREF(old);
   Py_RETURN_NONE;
 }
 
@@ -287,6 +323,7 @@ PyMethodDef methods[] = {
     {"_counts", counts, METH_NOARGS, nullptr},
     {"_service", service, METH_O, nullptr},
     {"_disown", disown, METH_NOARGS, nullptr},
+    {"_use_dtype", use_dtype, METH_O, nullptr},
     {"_begin_record", grain_begin_record, METH_O, nullptr},
     {"_end_record", grain_end_record, METH_NOARGS, nullptr},
     {"_program_store", grain_program_store, METH_NOARGS, nullptr},

@@ -268,7 +268,8 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
                       bool& cache_hit) {
   static thread_local std::vector<u8> key;
   key.clear();
-  const bool check = checked && checked != Py_None ? PyObject_IsTrue(checked) : kernel->checked;
+  const int check = flag_of("checked", checked, kernel->checked);
+  if (check < 0) return nullptr;
   key.push_back(u8(call.count));
   key.push_back(u8(call.inputs));
   // A version for a device has no machine code of the host's, so it is another version.

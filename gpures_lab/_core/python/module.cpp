@@ -82,13 +82,27 @@ nb::dict snapshot_of(EngineHandle& self) {
   return d;
 }
 
-nb::list unseen_of(EngineHandle& self) {
+// How many failed without anybody looking since the last call; of some of them, what the _state of
+// their completions says, and request and grain (its index).
+nb::tuple unseen_of(EngineHandle& self) {
+  std::vector<UnseenFailure> some;
+  const u64 count = self.engine->take_unseen(some);
   nb::list list;
-  for (const UnseenFailure& failure : self.engine->take_unseen()) {
-    list.append(
-        nb::make_tuple(failure.id, int(failure.opcode), int(failure.status), failure.grain));
+  for (const UnseenFailure& failure : some) {
+    nb::list fault;
+    for (const i64 word : failure.fault) fault.append(word);
+    nb::dict d;
+    d["request"] = failure.id;
+    d["grain"] = failure.grain;
+    d["opcode"] = int(failure.opcode);
+    d["status"] = int(failure.status);
+    d["value"] = failure.value;
+    d["kernel_id"] = failure.kernel;
+    d["failed_left"] = failure.failed_left;
+    d["fault"] = nb::tuple(fault);
+    list.append(d);
   }
-  return list;
+  return nb::make_tuple(count, list);
 }
 
 // The number after the last row, and the rows as bytes: a Python object a row would cost more than
@@ -207,13 +221,17 @@ nb::dict memory_bytes_of(EngineHandle& self) {
 
 // "" or why not.
 std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
-                        const std::vector<u64>& work_streams, u32 multiprocessors, const char* library) {
+                        const std::vector<u64>& work_streams, u32 multiprocessors,
+                        const char* library) {
   std::string why;
   const cuda::Api* api = cuda::Api::load(library, why);
   if (!api) return why;
   if (work_streams.size() != kStreams) throw nb::value_error("one stream a kind of work");
-  cuda::Device device{reinterpret_cast<void*>(context), reinterpret_cast<void*>(ring_stream),
-                      nullptr, {}, multiprocessors};
+  cuda::Device device{reinterpret_cast<void*>(context),
+                      reinterpret_cast<void*>(ring_stream),
+                      nullptr,
+                      {},
+                      multiprocessors};
   for (u32 n = 0; n < kStreams; ++n) {
     device.work_streams[n] = reinterpret_cast<void*>(work_streams[n]);
   }
@@ -262,7 +280,7 @@ nb::bytes round_trips(nb::handle object, u64 count) {
       if (grain->core->ring.post(*grain->core, message) != Post::kPosted) break;
       const bool answered = engine.wait(*message.request, 1'000'000'000);
       const u64 span = TickScale::get().to_ns(ticks() - since);
-      message.request->seen = true;
+      engine.look_at(*message.request);
       engine.drop(message.request);
       if (!answered) break;
       spans.push_back(span);
@@ -322,8 +340,14 @@ NB_MODULE(_native, m) {
   using namespace gpures;
   using namespace gpures::python;
   if (import_numpy() < 0) throw nb::python_error();
+#ifdef NDEBUG
+  // A daemon thread, or a stuck worker, keeps objects to the end of the process: no leak, and not
+  // the user's to read about.
+  nb::set_leak_warnings(false);
+#else
   // A forked child closes nothing of its parent's when it exits, on purpose: that is no leak.
   pthread_atfork(nullptr, nullptr, [] { nb::set_leak_warnings(false); });
+#endif
   if (!add_grain_type(m.ptr()) || !add_array_type(m.ptr()) || !add_completion_type(m.ptr()) ||
       !add_kernel_type(m.ptr())) {
     throw nb::python_error();
@@ -336,10 +360,10 @@ NB_MODULE(_native, m) {
           [](EngineHandle* self, u64 slots, u64 linger_ns, u64 lease_ns, u32 max_rings, u64 spin_ns,
              u64 pool_limit_bytes, u64 stall_ns, std::optional<u64> dma_above_bytes,
              std::optional<u64> wide_above_bytes, bool device) {
-            new (self) EngineHandle(EngineOptions{
-                slots, linger_ns, lease_ns, max_rings, spin_ns, pool_limit_bytes, stall_ns,
-                dma_above_bytes.value_or(kNeverBytes), wide_above_bytes.value_or(kNeverBytes),
-                device});
+            new (self) EngineHandle(EngineOptions{slots, linger_ns, lease_ns, max_rings, spin_ns,
+                                                  pool_limit_bytes, stall_ns,
+                                                  dma_above_bytes.value_or(kNeverBytes),
+                                                  wide_above_bytes.value_or(kNeverBytes), device});
           },
           nb::kw_only(), nb::arg("slots"), nb::arg("linger_ns"), nb::arg("lease_ns"),
           nb::arg("max_rings"), nb::arg("spin_ns"), nb::arg("pool_limit_bytes"),
@@ -372,8 +396,20 @@ NB_MODULE(_native, m) {
             return self.engine->park(limit_ns);
           },
           nb::arg("limit_ns"))
-      .def("begin_quiesced", without_gil([](Engine& engine) { engine.begin_quiesced(); }))
-      .def("end_quiesced", without_gil([](Engine& engine) { engine.end_quiesced(); }))
+      .def(
+          "begin_quiesced",
+          [](EngineHandle& self, u64 thread) {
+            nb::gil_scoped_release release;
+            self.engine->begin_quiesced(thread);
+          },
+          nb::arg("thread"))
+      .def(
+          "end_quiesced",
+          [](EngineHandle& self, u64 thread) {
+            nb::gil_scoped_release release;
+            self.engine->end_quiesced(thread);
+          },
+          nb::arg("thread"))
       .def("refuse", without_gil([](Engine& engine) { engine.refuse(); }))
       .def(
           "wait_drained",
@@ -397,11 +433,14 @@ NB_MODULE(_native, m) {
       .def("take_evictions", [](EngineHandle& self) { return self.engine->pool->take_evictions(); })
       .def("drain_objects", [](EngineHandle& self) { drain_graveyard(*self.engine); });
   m.def("view_of", &view_of, nb::arg("handle"),
-        "NumPy array over the allocation's block, or (address, bytes, owner) of a device's; what keeps "
+        "NumPy array over the allocation's block, or (address, bytes, owner) of a device's; what "
+        "keeps "
         "the block rented while it lives.");
   m.def("round_trips", &round_trips, nb::arg("grain"), nb::arg("count"),
         "Nanoseconds of so many Noops, each posted and waited for in native code; uint64 bytes.");
   m.def("library_rows", &library_rows);
+  m.def("is_main_interpreter",
+        [] { return PyInterpreterState_Get() == PyInterpreterState_Main(); });
   m.def("kernel_counts", [] {
     const auto counts = kernel_counts();
     return nb::make_tuple(counts[0], counts[1], counts[2]);

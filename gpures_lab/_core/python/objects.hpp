@@ -137,6 +137,14 @@ bool post_or_raise(GrainObject* grain, Outgoing& message);
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle);
 // Checks that the array is live and this grain's. False: an exception is set.
 bool check_array(GrainObject* grain, PyObject* object);
+// The error of a ring that takes no more messages, for this cause. Always returns null.
+PyObject* raise_refused(GrainObject* grain, Status cause);
+// Whether a signal handler raised; Ctrl-C's exception says that the grain's messages go on.
+bool interrupted(const GrainObject* grain);
+// A bool, or null for `otherwise`; -1: InvalidOption is set.
+int flag_of(const char* name, PyObject* object, bool otherwise);
+// Whether this thread holds a quiesced window: it may not wait for messages. Sets no error.
+bool is_quiesced_here(const GrainObject* grain);
 // False with RingClosed set when the engine is another process's, or the grain was closed.
 bool is_open(GrainObject* grain);
 // The same; wakes the grain if it is deactivated.

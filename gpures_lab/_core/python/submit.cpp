@@ -371,12 +371,11 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
   if (sent == count) return make_completion(self, request, Outcome::kNone, nullptr);
   // What was posted runs; the rest never will.
   ring.abandon_parts(*request, u32(count - sent), Status::kCancelled);
-  request->seen = true;
+  engine.look_at(*request);
   engine.drop(request);
   if (interrupted) return nullptr;
   if (cause != Status::kOk) {
-    return raise_hook("refused", "(OiK)", self->key, int(cause),
-                      engine.current_request(ring.view.index));
+    return raise_refused(self, cause);
   }
   return raise_hook("ring_full", "(OKKKi)", self->key, ring.view.slot_count, ring.pending(),
                     self->full_wait_ns, int(ring.view.index));

@@ -7,43 +7,29 @@ namespace gpures::python {
 
 namespace {
 
-// Elements [offset, offset + count) of the handle; false: OutOfBounds or InvalidOption is set.
+// An int that is no bool, or null for `otherwise`; false: none, or beyond 64 bits.
+bool index_of(PyObject* object, i64 otherwise, i64& number) {
+  number = otherwise;
+  if (!object || object == Py_None) return true;
+  if (PyBool_Check(object) || !PyIndex_Check(object)) return false;
+  number = PyLong_AsLongLong(object);
+  if (number != -1 || !PyErr_Occurred()) return true;
+  PyErr_Clear();
+  return false;
+}
+
+// Elements [offset, offset + count) of the handle; false: OutOfBounds or InvalidOption is set. As
+// for slices of NumPy, an empty one may begin at the end.
 bool range_of(ResidentArrayObject* array, PyObject* count_object, PyObject* offset_object,
               i64& offset, i64& count) {
-  offset = 0;
-  if (offset_object && offset_object != Py_None) {
-    offset = PyLong_AsLongLong(offset_object);
-    if (offset == -1 && PyErr_Occurred()) {
-      PyErr_Clear();
-      raise_hook("bad_range", "(OOO)", reinterpret_cast<PyObject*>(array), offset_object, Py_None);
-      return false;
-    }
+  if (index_of(offset_object, 0, offset) && offset >= 0 &&
+      index_of(count_object, array->size - offset, count) && count >= 0 && count <= array->size &&
+      offset <= array->size - count) {
+    return true;
   }
-  if (count_object && count_object != Py_None && !PyIndex_Check(count_object)) {
-    raise_hook("bad_range", "(OOO)", reinterpret_cast<PyObject*>(array),
-               offset_object ? offset_object : Py_None, count_object);
-    return false;
-  }
-  if (count_object && count_object != Py_None) {
-    count = PyLong_AsLongLong(count_object);
-    if (count == -1 && PyErr_Occurred()) {
-      PyErr_Clear();
-      count = -1;
-    }
-  }
-  const bool to_the_end = count < 0 && !(count_object && count_object != Py_None);
-  if (to_the_end) count = array->size - offset;
-  if (offset < 0 || count < 1 || count > array->size || offset > array->size - count) {
-    offset_object = offset_object ? offset_object : Py_None;
-    auto* self = reinterpret_cast<PyObject*>(array);
-    if (to_the_end) {  // the caller gave no count
-      raise_hook("bad_range", "(OOO)", self, offset_object, Py_None);
-    } else {
-      raise_hook("bad_range", "(OOL)", self, offset_object, count);
-    }
-    return false;
-  }
-  return true;
+  raise_hook("bad_range", "(OOO)", reinterpret_cast<PyObject*>(array),
+             offset_object ? offset_object : Py_None, count_object ? count_object : Py_None);
+  return false;
 }
 
 }  // namespace
@@ -54,6 +40,14 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
   RingHost& ring = grain->core->ring;
   const bool dma = bytes > engine.options().dma_above_bytes && array->arena == 0;
   const u32 parts = u32((bytes + kStagingChunkBytes - 1) / kStagingChunkBytes);
+  const bool quiesced = is_quiesced_here(grain);  // nothing makes room then
+  if (quiesced) {
+    const u64 room = std::min<u64>(ring.view.slot_count - ring.in_slots(), engine.chunks_left());
+    if (room != 0 && room < parts) {  // else it is RingFull, with nothing begun
+      raise_hook("quiesced", "(O)", grain->key);
+      return nullptr;
+    }
+  }
   drain_graveyard(engine);
   if (engine.not_started()) engine.start();
   Request* request = ring.new_request(*grain->core, u16(opcode));
@@ -111,24 +105,25 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
     Py_END_ALLOW_THREADS if (posted == Post::kClosed) break;
     // A borrowed grain holds parts back without end: give up as a full ring does, with nothing
     // written.
-    if (sent < parts && steady_ns() - since >= grain->full_wait_ns &&
-        (sent == 0 || ring.withdraw(*grain->core, *request))) {
-      sent = 0;
-      posted = Post::kFull;
-      break;
+    if (sent < parts && steady_ns() - since >= grain->full_wait_ns) {
+      const bool none = sent == 0 || ring.withdraw(*grain->core, *request);
+      if (none) sent = 0;
+      if (none || quiesced) {
+        posted = Post::kFull;
+        break;
+      }
     }
     interrupted = PyErr_CheckSignals() != 0;
   }
   if (started) ring.end_parts(*grain->core);
   if (sent == parts) return request;
   ring.abandon_parts(*request, parts - sent, Status::kCancelled);
-  request->seen = true;
+  engine.look_at(*request);
   if (sent != 0) request->keep = Py_XNewRef(target);  // parts under way still write to it
   engine.drop(request);
   if (interrupted) return nullptr;
   if (posted == Post::kClosed) {
-    raise_hook("refused", "(OiK)", grain->key, int(ring.close_cause()),
-               engine.current_request(ring.view.index));
+    raise_refused(grain, ring.close_cause());
   } else {
     raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
                grain->full_wait_ns, int(ring.view.index));
@@ -174,7 +169,10 @@ PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* 
       Py_DECREF(source);
       return nullptr;
     }
-    if (!range_of(array, nullptr, offset_object, offset, count)) {
+    PyObject* count_object = PyLong_FromLongLong(size);
+    const bool good = count_object && range_of(array, count_object, offset_object, offset, count);
+    Py_XDECREF(count_object);
+    if (!good) {
       Py_DECREF(source);
       return nullptr;
     }

@@ -17,8 +17,7 @@ bool post_work_or_raise(GrainObject* grain, Outgoing& message, std::unique_ptr<S
     const Post posted = ring.post_work(*grain->core, message, work);
     if (posted == Post::kHeld) return true;
     if (posted == Post::kClosed) {
-      raise_hook("refused", "(OiK)", grain->key, int(ring.close_cause()),
-                 engine.current_request(ring.view.index));
+      raise_refused(grain, ring.close_cause());
       return false;
     }
     const u64 now = steady_ns();
