@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpures_lab import cli
 from tests.gpu import check
 
 if TYPE_CHECKING:
@@ -52,3 +53,12 @@ def test_the_report_lists_what_it_did_not_measure() -> None:
     about = {"gpus": ["G"], "date": "d", "commit": "c"}
     text = check.to_markdown({"surroundings": about, "steps": [], "unmeasured": ["wide path"]})
     assert "- wide path" in text
+
+
+def test_json_is_handed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Would catch: an option of the command that the check does not know."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert cli.main(["gpu-check", "--json"]) == 2
+    assert "no NVIDIA GPU" in capfd.readouterr().err

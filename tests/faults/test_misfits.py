@@ -141,3 +141,15 @@ def test_a_library_kernel_names_the_place_in_its_formula(grain: gl.Grain) -> Non
     said = r"flat index 99 of input 0 of z = x\[index\], which has 4"
     with pytest.raises(gl.OutOfBounds, match=said):
         grain.compute("kernels/Gather", inputs=[x, index], outputs=[z]).result(LIMIT_S)
+
+
+def test_extents_given_as_plain_ints(grain: gl.Grain) -> None:
+    """A crash: an allocation of one dimension makes its shape only when it is asked for."""
+    a, x, z, long = grain.allocate((2, 3)), grain.allocate(3), grain.allocate(2), grain.allocate(4)
+    for handle in (a, x, z):
+        handle.write(1)
+    grain.compute("kernels/Gemv", inputs=[a, x], outputs=[z])
+    grain.compute("kernels/Softmax", inputs=[z], outputs=[z])
+    assert z.read().result(timeout=LIMIT_S).tolist() == [0.5, 0.5]
+    with pytest.raises(gl.OutOfBounds, match="j is 3 and 4"):
+        grain.compute("kernels/Gemv", inputs=[a, long], outputs=[z])

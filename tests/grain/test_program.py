@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -422,3 +423,13 @@ def test_progress_of_a_running_program(lab: gl.GrainManager) -> None:
     grain.barrier().result(LIMIT_S)
     assert int(np.asarray(z)[0]) == 1000 + run.progress()
     assert grain.ping().progress() is None
+
+
+def test_the_cure_for_a_large_write_names_a_kernel_that_there_is(lab: gl.GrainManager) -> None:
+    """Would catch: advice that ends in UnknownKernel."""
+    grain = lab.grain()
+    x, z = grain.allocate(2048), grain.allocate(2048)
+    with pytest.raises(InvalidOption, match="copy it with") as caught, grain.record():
+        grain.write(x, np.ones(2048, np.float32))
+    (name,) = re.findall(r"'(kernels/\w+)'", str(caught.value))
+    grain.compute(name, inputs=[x], outputs=[z]).result(LIMIT_S)

@@ -83,7 +83,8 @@ bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObje
 namespace {
 
 i64 extent_of(const ResidentArrayObject* array, u8 axis) {
-  if (axis == EqualExtents::kFlat) return array->size;
+  // One dimension may have no tuple yet.
+  if (axis == EqualExtents::kFlat || array->ndim < 2) return array->size;
   return PyLong_AsLongLong(PyTuple_GET_ITEM(array->shape, axis));
 }
 
