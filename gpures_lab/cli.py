@@ -228,6 +228,7 @@ def _gpu_check(options: argparse.Namespace) -> int:
 def _storage(options: argparse.Namespace) -> int:
     from gpures_lab.errors import CheckpointCorrupt, GpuResError
     from gpures_lab.grain.store import StateStore
+    from gpures_lab.metrics.units import plural
 
     try:
         with StateStore() as store:
@@ -262,10 +263,10 @@ def _storage(options: argparse.Namespace) -> int:
             f"{len(one.arrays)} arrays, {one.nbytes:,} bytes"
         )
     if pruned:
-        print(f"removed {pruned.blobs} blobs, {pruned.nbytes:,} bytes")
+        print(f"removed {plural(pruned.blobs, 'blob')}, {pruned.nbytes:,} bytes")
     print(
-        f"{len(manifests)} checkpoints; {usage.blobs} blobs take {usage.nbytes:,} of "
-        f"{usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
+        f"{plural(len(manifests), 'checkpoint')}; {plural(usage.blobs, 'blob')}, {usage.nbytes:,} "
+        f"of {usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
     )
     return OK
 

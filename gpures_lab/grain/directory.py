@@ -235,7 +235,13 @@ class GrainManager:
     # Engine -----------------------------------------------------------------------------------
 
     def park(self) -> None:
-        """Make the ring kernel leave now; memory stays, the next message relaunches it."""
+        """Make the ring kernel leave now; memory stays, the next message relaunches it.
+
+        Raises
+        ------
+        RingClosed
+            The manager is closed, or another process's.
+        """
         self._check_open()
         self._park()
 

@@ -292,12 +292,24 @@ class Grain(_native.GrainBase):
         -------
         Completion
             Of None, once the memory is back in the pool. A grain that could not be saved stays
-            active, and `result()` says why.
+            active, and `result()` says why: `RingFull` (in use for `full_wait_s`), `StateConflict`
+            (durable, and another writer was here), or what the disk refused.
+
+        Raises
+        ------
+        RingClosed
+            The manager is closed, or another process's.
         """
         return deactivate(self)
 
     def discard(self) -> None:
-        """Forget memory, state and spill; checkpoints stay. Handles are stale from here on."""
+        """Forget memory, state and spill; checkpoints stay. Handles are stale from here on.
+
+        Raises
+        ------
+        RingFull, RingStalled, DeviceLost, RingClosed
+            A release could not be posted; the handles that are left stay live.
+        """
         owner = self.manager
         if owner is None or not owner._residency.discard(self):
             for handle in self._live():
@@ -330,6 +342,11 @@ class Grain(_native.GrainBase):
         """Return this grain's messages, service times, pending and allocations; device-wide rest.
 
         Percentiles of service are at most 25 % too high; of queue and round trip they are None.
+
+        Raises
+        ------
+        RingClosed
+            The manager is closed, or another process's.
         """
         return grain_metrics(self, self._owner()._snapshot())
 

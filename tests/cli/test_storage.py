@@ -23,7 +23,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["storage"]) == 0
-    assert capsys.readouterr().out.startswith("0 checkpoints; 0 blobs take 0 of 10,737,418,240")
+    assert capsys.readouterr().out.startswith("0 checkpoints; 0 blobs, 0 of 10,737,418,240")
 
 
 def test_lists_and_prunes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,7 +35,7 @@ def test_lists_and_prunes(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "'old\\x1b[31m'  checkpoint 2 of " in text  # a key cannot steer the terminal
     assert ", 1 arrays, 400 bytes" in text
-    assert "1 checkpoints; 2 blobs" in text
+    assert "1 checkpoint; 2 blobs" in text
     assert cli.main(["storage", "--prune", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["pruned"]["blobs"] == 1
