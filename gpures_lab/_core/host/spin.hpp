@@ -58,15 +58,19 @@ class Spin {
 // likes to wake a sleeper where its waker runs, so that happens on idle machines too.
 class Cores {
  public:
-  void worker_is_here() { worker_.store(current_core(), std::memory_order_relaxed); }
-  void caller_is_here() { caller_.store(current_core(), std::memory_order_relaxed); }
+  void worker_is_here() { note(worker_, current_core()); }
+  void caller_is_here() { note(caller_, current_core()); }
   bool worker_is_beside_caller() { return meet(worker_, caller_); }
   bool caller_is_beside_worker() { return meet(caller_, worker_); }
 
  private:
+  // Threads move seldom, and a store would take the line from the other side at every look.
+  static void note(std::atomic<int>& own, int here) {
+    if (own.load(std::memory_order_relaxed) != here) own.store(here, std::memory_order_relaxed);
+  }
   static bool meet(std::atomic<int>& own, const std::atomic<int>& other) {
     const int here = current_core();
-    own.store(here, std::memory_order_relaxed);
+    note(own, here);
     return here >= 0 && other.load(std::memory_order_relaxed) == here;
   }
 
