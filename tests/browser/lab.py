@@ -42,10 +42,13 @@ class Server:
     ----------
     extension
         Whether it has our server extension and the built labextension.
+    limit_rate
+        Whether it drops what a kernel says beyond 1,000 messages or 1 MB a second, as by default.
     """
 
-    def __init__(self, folder: Path, *, extension: bool = True) -> None:
+    def __init__(self, folder: Path, *, extension: bool = True, limit_rate: bool = True) -> None:
         self.folder = folder
+        self.limit_rate = limit_rate
         self.extension = extension
         self.notebooks = folder / "notebooks"
         self.log = folder / "server.log"
@@ -62,8 +65,11 @@ class Server:
         quiet = config / "settings" / "@jupyterlab" / "apputils-extension"
         quiet.mkdir(parents=True)
         (quiet / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-        enabled = {"ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": self.extension}}}
-        (config / "jupyter_server_config.json").write_text(json.dumps(enabled))
+        settings = {
+            "ServerApp": {"jpserver_extensions": {"gpures_lab.labserver": self.extension}},
+            "ZMQChannelsWebsocketConnection": {"limit_rate": self.limit_rate},
+        }
+        (config / "jupyter_server_config.json").write_text(json.dumps(settings))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [
