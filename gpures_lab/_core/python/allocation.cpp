@@ -94,22 +94,7 @@ static bool allocate(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena
       }
       return true;
     }
-    const u64 now = steady_ns();
-    if (since == 0) since = now;
-    if (posted == Post::kClosed || now - since >= grain->full_wait_ns) {
-      engine.pool->give_back_unused(rented.block);
-      if (posted == Post::kClosed) {
-        raise_refused(grain, ring.close_cause());
-      } else {
-        raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
-                   grain->full_wait_ns, int(ring.view.index));
-      }
-      return false;
-    }
-    const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
-    Py_BEGIN_ALLOW_THREADS engine.wait_until(ring, slice,
-                                             [&] { return ring.might_post(*grain->core); });
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) {
+    if (!wait_for_room(grain, posted, since)) {
       engine.pool->give_back_unused(rented.block);
       return false;
     }

@@ -78,6 +78,25 @@ bool check_array(GrainObject* grain, PyObject* object) {
   return true;
 }
 
+bool wait_for_room(GrainObject* grain, Post refused, u64& since) {
+  RingHost& ring = grain->core->ring;
+  if (refused == Post::kClosed) {
+    raise_refused(grain, ring.close_cause());
+    return false;
+  }
+  const u64 now = steady_ns();
+  if (since == 0) since = now;
+  if (now - since >= grain->full_wait_ns) {
+    raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
+               grain->full_wait_ns, int(ring.view.index));
+    return false;
+  }
+  const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
+  Py_BEGIN_ALLOW_THREADS grain->engine->wait_until(ring, slice,
+                                                   [&] { return ring.might_post(*grain->core); });
+  Py_END_ALLOW_THREADS return PyErr_CheckSignals() == 0;
+}
+
 bool post_or_raise(GrainObject* grain, Outgoing& message) {
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
@@ -88,21 +107,7 @@ bool post_or_raise(GrainObject* grain, Outgoing& message) {
   for (;;) {
     const Post posted = ring.post(*grain->core, message);
     if (posted == Post::kPosted || posted == Post::kHeld) return true;
-    if (posted == Post::kClosed) {
-      raise_refused(grain, ring.close_cause());
-      return false;
-    }
-    const u64 now = steady_ns();
-    if (since == 0) since = now;
-    if (now - since >= grain->full_wait_ns) {
-      raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
-                 grain->full_wait_ns, int(ring.view.index));
-      return false;
-    }
-    const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
-    Py_BEGIN_ALLOW_THREADS engine.wait_until(ring, slice,
-                                             [&] { return ring.might_post(*grain->core); });
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return false;
+    if (!wait_for_room(grain, posted, since)) return false;
   }
 }
 

@@ -133,6 +133,9 @@ PyObject* make_completion(GrainObject* grain, Request* request, Outcome outcome,
                           PyObject* value_stolen, bool cache_hit = false);
 // Posts, waiting up to full_wait for room without the GIL. False: an exception is set.
 bool post_or_raise(GrainObject* grain, Outgoing& message);
+// After a post that did not go: waits until the next may. `since` is 0 at first. False: closed,
+// full for too long, or interrupted; an exception is set.
+bool wait_for_room(GrainObject* grain, Post refused, u64& since);
 // `handle` 0: a new one is taken, else memory is given to that one again.
 bool allocate_or_raise(GrainObject* grain, Outgoing& message, u64 bytes, u32 arena, u64& handle);
 // Checks that the array is live and this grain's. False: an exception is set.

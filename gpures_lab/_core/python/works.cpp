@@ -16,21 +16,7 @@ bool post_work_or_raise(GrainObject* grain, Outgoing& message, std::unique_ptr<S
   for (;;) {
     const Post posted = ring.post_work(*grain->core, message, work);
     if (posted == Post::kHeld) return true;
-    if (posted == Post::kClosed) {
-      raise_refused(grain, ring.close_cause());
-      return false;
-    }
-    const u64 now = steady_ns();
-    if (since == 0) since = now;
-    if (now - since >= grain->full_wait_ns) {
-      raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
-                 grain->full_wait_ns, int(ring.view.index));
-      return false;
-    }
-    const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
-    Py_BEGIN_ALLOW_THREADS engine.wait_until(ring, slice,
-                                             [&] { return ring.might_post(*grain->core); });
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return false;
+    if (!wait_for_room(grain, posted, since)) return false;
   }
 }
 
