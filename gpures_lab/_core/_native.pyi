@@ -49,6 +49,7 @@ class Engine:
         ring_stream: int,
         work_streams: Sequence[int],
         multiprocessors: int,
+        ring_threads: int,
         library: str = ...,
     ) -> str: ...
     def begin_quiesced(self, thread: int) -> None: ...

@@ -59,7 +59,7 @@ bool CudaDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
   EngineView engine = view;
   const RingView* rings = rings_;
   void* parameters[] = {&engine, &rings, &epoch, &expected_out};
-  if (note(api_.launch_kernel(device_.ring_kernel, view.rings, 1, 1, kRingThreads, 1, 1, 0,
+  if (note(api_.launch_kernel(device_.ring_kernel, view.rings, 1, 1, device_.ring_threads, 1, 1, 0,
                               device_.ring_stream, parameters, nullptr))) {
     return false;
   }

@@ -222,7 +222,7 @@ nb::dict memory_bytes_of(EngineHandle& self) {
 
 // "" or why not.
 std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
-                        const std::vector<u64>& work_streams, u32 multiprocessors,
+                        const std::vector<u64>& work_streams, u32 multiprocessors, u32 ring_threads,
                         const char* library) {
   std::string why;
   const cuda::Api* api = cuda::Api::load(library, why);
@@ -232,7 +232,8 @@ std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context,
                       reinterpret_cast<void*>(ring_stream),
                       nullptr,
                       {},
-                      multiprocessors};
+                      multiprocessors,
+                      ring_threads};
   for (u32 n = 0; n < kStreams; ++n) {
     device.work_streams[n] = reinterpret_cast<void*>(work_streams[n]);
   }
@@ -378,7 +379,7 @@ NB_MODULE(_native, m) {
       .def("memory_bytes", &memory_bytes_of)
       .def("attach_cuda", &attach_cuda, nb::kw_only(), nb::arg("memory"), nb::arg("context"),
            nb::arg("ring_stream"), nb::arg("work_streams"), nb::arg("multiprocessors"),
-           nb::arg("library") = cuda::kDriverLibrary)
+           nb::arg("ring_threads"), nb::arg("library") = cuda::kDriverLibrary)
       .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
       .def("free_events", [](EngineHandle& self) { self.cuda()->free_events(); })
       .def("use_wide", &use_wide, nb::arg("kernels"))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gpures_lab.environment import ring_variant
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 from gpures_lab.kernels.cuda.dispatch import dispatch_source
 from gpures_lab.kernels.cuda.headers import SHARED
@@ -22,11 +23,14 @@ __all__ = [
     "Image",
     "image_parts",
     "link_image",
+    "ring_threads",
 ]
 
 RING_ENTRY = "gpures_ring_kernel"
 THREADS = 256
 """Of a block, in the ring and in a wide launch (``__launch_bounds__``)."""
+POLLER_THREADS = 32
+"""Of the warp that polls apart, where ``GPURES_RING_VARIANT`` says so."""
 WIDE_SHARED_BYTES = 32768
 """Dynamic shared memory of a wide launch: ``kScratchBytes`` of ``shared/device/block.hpp``."""
 MAX_STACK_BYTES = 512
@@ -43,7 +47,7 @@ class Image:
         For ``arch`` alone.
     ring_entry
         The ring kernel: ``(EngineView, RingView*, u64 epoch, u64 expected_out)``, one block of
-        ``THREADS`` a ring, no dynamic shared memory.
+        `ring_threads` a ring, no dynamic shared memory.
     kernel_ids
         Kernels that the ring runs: id → name.
     wide_entries
@@ -72,6 +76,11 @@ class Image:
     plans: Mapping[int, int]
     left_out: Mapping[int, str]
     resources: Mapping[str, Resources]
+
+
+def ring_threads() -> int:
+    """Threads a block of the ring kernel is launched with."""
+    return THREADS + POLLER_THREADS * ("poller-warp" in ring_variant())
 
 
 def link_image(kernels: Mapping[int, DeviceKernel], arch: str) -> Image:

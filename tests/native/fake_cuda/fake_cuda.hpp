@@ -34,6 +34,8 @@ void* fake_cuda_wide_kernel_in_passes(void* code, unsigned arrays, unsigned shap
 void* fake_cuda_device_memory(std::size_t bytes);
 // Threads a block runs with, from the next launch on.
 void fake_cuda_block_threads(unsigned threads);
+// Lanes of a poller apart from its block (GPURES_POLLER_WARP), likewise; 0: none.
+void fake_cuda_poller(unsigned lanes);
 // A busy device: launches queue up and do not begin while this is on.
 void fake_cuda_hold_launches(int on);
 // What an illegal address does: running kernels are gone, and every later call fails with `code`.
