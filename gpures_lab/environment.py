@@ -7,6 +7,8 @@
 ``GPURES_REQUIRE_GPU``     tests only: 1 turns a skip for want of a GPU into a failure
 ``GPURES_REQUIRE_NODE``    the same for Node
 ``GPURES_REQUIRE_BROWSER`` the same for Chromium
+``GPURES_RING_VARIANT``    how a GPU's ring polls: poller-warp, look-ahead, both with a comma;
+                           default: neither. For ``make gpu-check``, which measures them
 =========================  ==================================================================
 
 Read at each call, so a test or a notebook may change them.
@@ -31,6 +33,7 @@ __all__ = [
     "require_browser",
     "require_gpu",
     "require_node",
+    "ring_variant",
     "state_dir",
     "state_path",
 ]
@@ -42,6 +45,7 @@ _LEVELS: Final = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+_RING_VARIANTS: Final = ("look-ahead", "poller-warp")
 _FLAGS: Final = {"": False, "0": False, "false": False, "1": True, "true": True}
 
 
@@ -99,6 +103,20 @@ def require_node() -> bool:
 def require_browser() -> bool:
     """Whether a browser test that cannot run is a failure."""
     return _flag("GPURES_REQUIRE_BROWSER")
+
+
+def ring_variant() -> tuple[str, ...]:
+    """Names of what is to be different from the ring kernel as it is shipped, sorted."""
+    text = os.environ.get("GPURES_RING_VARIANT", "").strip().lower()
+    names = sorted({each.strip() for each in text.split(",") if each.strip()})
+    for name in names:
+        if name not in _RING_VARIANTS:
+            raise InvalidOption(
+                f"GPURES_RING_VARIANT={text!r}: {name} is none of {', '.join(_RING_VARIANTS)}",
+                name="GPURES_RING_VARIANT",
+                value=text,
+            )
+    return tuple(names)
 
 
 def _flag(name: str) -> bool:

@@ -140,3 +140,14 @@ def test_switches(variable: str, read: Callable[[], bool], monkeypatch: pytest.M
     monkeypatch.setenv(variable, "yes please")
     with pytest.raises(InvalidOption, match=f"{variable}='yes please'.*1 or 0"):
         read()
+
+
+def test_a_ring_variant_is_a_list_of_known_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Would catch: a misspelled variant that is measured as if it were one."""
+    monkeypatch.delenv("GPURES_RING_VARIANT", raising=False)
+    assert environment.ring_variant() == ()
+    monkeypatch.setenv("GPURES_RING_VARIANT", " poller-warp, Look-ahead ")
+    assert environment.ring_variant() == ("look-ahead", "poller-warp")
+    monkeypatch.setenv("GPURES_RING_VARIANT", "poller-wrap")
+    with pytest.raises(InvalidOption, match="poller-wrap is none of look-ahead, poller-warp"):
+        environment.ring_variant()

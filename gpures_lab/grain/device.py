@@ -50,6 +50,8 @@ class DeviceEngine:
         with self._lock:
             if self._memory is not None:
                 return
+            from gpures_lab.kernels.cuda.image import ring_threads
+
             memory = CudaMemory(self._driver)
             try:
                 image = self._link(self._kernels)
@@ -59,6 +61,7 @@ class DeviceEngine:
                     ring_stream=memory.ring_stream,
                     work_streams=memory.work_streams,
                     multiprocessors=self._driver.probe.multiprocessors,
+                    ring_threads=ring_threads(),
                     **self._library,
                 )
                 if not why:
@@ -91,6 +94,7 @@ class DeviceEngine:
                         memory.function(name),
                         number in image.any_blocks,
                         number in image.kernel_ids,
+                        image.plans.get(number, 0),
                     )
                     for number, name in image.wide_entries.items()
                 ]

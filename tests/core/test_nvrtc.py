@@ -79,14 +79,32 @@ def test_polls_and_commits_are_system_scope_in_ptx() -> None:
     assert "vprintf" not in ptx  # [R6]
 
 
-@pytest.fixture(scope="module", params=ARCHITECTURES)
+VARIANTS = ["look-ahead", "poller-warp", "look-ahead,poller-warp"]
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(arch, "") for arch in ARCHITECTURES] + list(zip(ARCHITECTURES, VARIANTS, strict=True)),
+    ids=lambda pair: "-".join(filter(None, pair)),
+)
 def linked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, list[str]]:
     """The linked cubin's path and its instructions."""
     folder = tmp_path_factory.mktemp("sass")
-    instructions = disassemble(link_image({}, request.param).cubin, folder)[RING_ENTRY]
-    return folder / "image.cubin", instructions
+    arch, variant = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GPURES_RING_VARIANT", variant)
+        cubin = link_image({}, arch).cubin
+    return folder / "image.cubin", disassemble(cubin, folder)[RING_ENTRY]
+
+
+def test_only_a_poller_apart_has_a_barrier_of_its_own(
+    request: pytest.FixtureRequest, linked: tuple[Path, list[str]]
+) -> None:
+    """Catches a block that waits for the warp which polls beside it, and a variant that is none."""
+    named = any(re.search(r"\bBAR\.SYNC\S* 0x1\b", line) for line in linked[1])
+    assert named == ("poller-warp" in request.node.callspec.id)
 
 
 def test_poll_invalidates_l1(linked: tuple[Path, list[str]]) -> None:

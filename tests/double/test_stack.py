@@ -89,14 +89,20 @@ def test_posters_share_the_rings(make_lab: Callable[..., gl.GrainManager]) -> No
     in_threads(3, work)
 
 
-@pytest.mark.parametrize("threads", [2, 5])
+@pytest.mark.parametrize(
+    ("threads", "lanes"), [(2, 0), (5, 0), (1, 1), (2, 4)], ids=["2", "5", "1+1", "2+4"]
+)
 def test_threads_of_a_block_poll_together(
-    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, threads: int
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, threads: int, lanes: int
 ) -> None:
-    """Would catch: a slot that is taken before its message is there, or by two lanes."""
+    """Would catch: a slot that is taken before its message is there, or by two lanes.
+
+    With lanes, a poller apart from its block is meant.
+    """
     lab = make_lab(gl.RingOptions(slots=16))
     grain = lab.grain()
     double.native.fake_cuda_block_threads(threads)
+    double.native.fake_cuda_poller(lanes)
     try:
         lab.park()  # the next launch has them
         x, one = grain.allocate(1, dtype="int64"), grain.allocate(1, dtype="int64")
@@ -110,6 +116,7 @@ def test_threads_of_a_block_poll_together(
         assert all(read.result(LIMIT_S)[0] == expected for expected, read in reads)
     finally:
         double.native.fake_cuda_block_threads(1)
+        double.native.fake_cuda_poller(0)
 
 
 def test_the_arena_grows_in_a_window(make_lab: Callable[..., gl.GrainManager]) -> None:

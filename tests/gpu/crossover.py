@@ -5,29 +5,17 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 import gpures_lab as gl
+from tests.gpu.measure import LIMIT_S, NEVER, median_us
 
 __all__ = ["dma", "wide", "wide_against_cupy"]
 
-LIMIT_S = 60
-NEVER = 2**62
-REPEATS = 30
-
-
-def _median_us(call: Callable[[], Any]) -> float:
-    spans = []
-    for _ in range(REPEATS):
-        since = time.perf_counter_ns()
-        call()
-        spans.append(time.perf_counter_ns() - since)
-    return statistics.median(spans) / 1e3
+SIZES = tuple(1 << power for power in range(14, 28))
+WIDE_SIZE = 16 << 20
 
 
 def _lab(above: int) -> gl.GrainManager:
@@ -49,7 +37,7 @@ def dma() -> dict[str, Any]:
     """Write and read back, waited for: by the ring's block, and by DMA."""
     rows = []
     with _lab(NEVER) as ring, _lab(0) as stream:
-        for bytes_ in (1 << p for p in range(14, 26)):
+        for bytes_ in SIZES:
             data = np.arange(bytes_ // 4, dtype=np.float32)
             out = np.zeros_like(data)
             row = {"bytes": float(bytes_)}
@@ -62,7 +50,7 @@ def dma() -> dict[str, Any]:
 
                 both()
                 out[:] = np.nan
-                row[f"{name}_us"] = _median_us(both)
+                row[f"{name}_us"] = median_us(both)
                 np.testing.assert_array_equal(out, data)
             rows.append(row)
     return {"rows": rows, "crossover_bytes": _crossover(rows)}
@@ -72,7 +60,7 @@ def wide() -> dict[str, Any]:
     """VectorAdd, waited for: in one block of the ring, and as a plain launch."""
     rows = []
     with _lab(NEVER) as ring, _lab(0) as stream:
-        for size in (1 << p for p in range(10, 25, 2)):
+        for size in (bytes_ // 16 for bytes_ in SIZES[::2]):
             row = {"bytes": float(size * 12)}
             for name, lab in (("ring", ring), ("stream", stream)):
                 grain = lab.grain()
@@ -83,7 +71,7 @@ def wide() -> dict[str, Any]:
                     grain.compute("kernels/VectorAdd", inputs=[x, x], outputs=[z]).result(LIMIT_S)
 
                 add()
-                row[f"{name}_us"] = _median_us(add)
+                row[f"{name}_us"] = median_us(add)
                 assert (z.read().result(LIMIT_S) == 4).all()
                 x.release()
                 z.release()
@@ -95,7 +83,7 @@ def wide_against_cupy() -> dict[str, Any]:
     """Fifty additions of 64 MiB arrays in a row, against CuPy's."""
     import cupy
 
-    count, size = 50, 16 << 20
+    count, size = 50, WIDE_SIZE
     with _lab(1 << 20) as lab:
         grain = lab.grain()
         x, y, z = (grain.allocate(size) for _ in range(3))
@@ -109,7 +97,7 @@ def wide_against_cupy() -> dict[str, Any]:
 
         ours()
         z.write(np.nan)
-        ring_us = _median_us(ours) / count
+        ring_us = median_us(ours) / count
         assert (z.read().result(LIMIT_S) == 5).all()
     cx, cy = cupy.full(size, 2, cupy.float32), cupy.full(size, 3, cupy.float32)
     cz = cupy.full(size, np.nan, cupy.float32)
@@ -120,6 +108,6 @@ def wide_against_cupy() -> dict[str, Any]:
         cupy.cuda.get_current_stream().synchronize()
 
     theirs()
-    cupy_us = _median_us(theirs) / count
+    cupy_us = median_us(theirs) / count
     assert bool((cz == 5).all())
     return {"ours_us": ring_us, "cupy_us": cupy_us, "ratio": ring_us / cupy_us}

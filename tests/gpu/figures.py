@@ -19,26 +19,16 @@ import numpy as np
 
 import gpures_lab as gl
 from gpures_lab._core import _native
+from tests.gpu.beside import cost_to_others, idle_exit, lease_and_synchronize
 from tests.gpu.crossover import dma, wide, wide_against_cupy
+from tests.gpu.loops import classic_loop, classic_loop_on_four, eight_rings
+from tests.gpu.measure import COUNT, LIMIT_S, WARM, summary, timed
+from tests.gpu.variants import poll_variants
 
 __all__ = ["FIGURES", "main"]
 
 HERE = Path(__file__).parent
-COUNT = 20_000
-WARM = 2_000
-LIMIT_S = 60
-
-
-def _summary(spans_ns: Any) -> dict[str, float]:
-    spans = np.sort(np.asarray(spans_ns, np.float64))
-    if spans.size < 10_000:
-        raise RuntimeError(f"only {spans.size} of the 10,000 measurements that a row needs")
-    return {
-        "p50_ns": float(np.percentile(spans, 50)),
-        "p99_ns": float(np.percentile(spans, 99)),
-        "max_ns": float(spans[-1]),
-        "count": float(spans.size),
-    }
+NOOPS = 200_000
 
 
 def floors() -> dict[str, Any]:
@@ -80,7 +70,7 @@ def floors() -> dict[str, Any]:
                 ctypes.c_void_p(spans.ctypes.data),
             )
         cupy.cuda.Device().synchronize()
-        found[name] = _summary(spans[WARM:done])
+        found[name] = summary(spans[WARM:done])
     # Beyond it the machine was not itself, and nothing may be compared with it.
     found["void"] = found["flag"]["p50_ns"] > 4_000
     return found
@@ -92,14 +82,14 @@ def noop_native() -> dict[str, Any]:
         grain = lab.grain()
         grain.ping().result(LIMIT_S)
         spans = np.frombuffer(_native.round_trips(grain, WARM + COUNT), np.uint64)
-        return _summary(spans[WARM:])
+        return summary(spans[WARM:])
 
 
 def noop_python() -> dict[str, Any]:
     """The same from Python."""
     with gl.GrainManager(device="cuda:0") as lab:
         ping = lab.grain().ping
-        return _summary(_timed(lambda: ping().result(LIMIT_S)))
+        return summary(timed(lambda: ping().result(LIMIT_S)))
 
 
 def saxpy() -> dict[str, Any]:
@@ -118,7 +108,7 @@ def saxpy() -> dict[str, Any]:
                 LIMIT_S
             )
 
-        found: dict[str, Any] = {"ring": _summary(_timed(ours))}
+        found: dict[str, Any] = {"ring": summary(timed(ours))}
         np.testing.assert_array_equal(z.read().result(LIMIT_S), np.float32(0.5) * data + data)
     kernel = cupy.ElementwiseKernel("T x, T y, T a", "T z", "z = a * x + y", "rival_saxpy")
     cx, cz, a = cupy.asarray(data), cupy.full(1024, np.nan, np.float32), np.float32(0.5)
@@ -127,7 +117,7 @@ def saxpy() -> dict[str, Any]:
         kernel(cx, cx, a, cz)
         cupy.cuda.get_current_stream().synchronize()
 
-    found["cupy"] = _summary(_timed(theirs))
+    found["cupy"] = summary(timed(theirs))
     np.testing.assert_allclose(cupy.asnumpy(cz), np.float32(0.5) * data + data, rtol=1e-6)
     found["faster"] = found["cupy"]["p50_ns"] / found["ring"]["p50_ns"]
     return found
@@ -146,34 +136,71 @@ def execution() -> dict[str, Any]:
             for _ in range(WARM + COUNT)
         ]
         assert (z.read().result(LIMIT_S) == 6).all()
-        return _summary(spans[WARM:])
-
-
-def throughput() -> dict[str, Any]:
-    """Noops posted without waiting, one ring, from Python."""
-    with gl.GrainManager(device="cuda:0") as lab:
-        grain = lab.grain()
-        grain.ping().result(LIMIT_S)
-        count = 200_000
-        since = time.perf_counter()
-        for _ in range(count):
-            last = grain.ping()
-        last.result(LIMIT_S)
-        return {"messages_per_s": count / (time.perf_counter() - since)}
+        return summary(spans[WARM:])
 
 
 def service_time() -> dict[str, Any]:
-    """Service of Noop, amortized: first taken to last done in a batch, over its messages."""
+    """Service, amortized: first taken to last done in a batch, over its messages."""
     with gl.GrainManager(device="cuda:0") as lab:
         grain = lab.grain()
         grain.ping().result(LIMIT_S)
-        before = lab.metrics().total_messages_processed
-        for _ in range(200_000):
-            last = grain.ping()
-        last.result(LIMIT_S)
+        rows = gl.messages(NOOPS, op="noop")
+        before = lab.metrics()
+        grain.submit(rows).result(LIMIT_S)
         after = lab.metrics()
-        assert after.total_messages_processed - before == 200_000
-        return {"noop_ns": after.average_message_latency_ns}
+        assert after.total_messages_processed - before.total_messages_processed == NOOPS
+        found = {"noop_ns": _mean_service_ns(before, after)}
+        x, z = grain.allocate(1024), grain.allocate(1024)
+        x.write(3)
+        grain.compute("kernels/VectorAdd", inputs=[x, x], outputs=[z]).result(LIMIT_S)
+        sent = [
+            grain.compute("kernels/VectorAdd", inputs=[x, x], outputs=[z]) for _ in range(COUNT)
+        ]
+        found["vector_add_ns"] = float(
+            np.mean([each.result(LIMIT_S).execution_time_ns for each in sent])
+        )
+        assert (z.read().result(LIMIT_S) == 6).all()
+        return found
+
+
+def _mean_service_ns(before: Any, after: Any) -> float:
+    def whole(metrics: Any) -> float:
+        return float(metrics.average_message_latency_ns or 0) * int(
+            metrics.total_messages_processed
+        )
+
+    done = float(after.total_messages_processed - before.total_messages_processed)
+    return (whole(after) - whole(before)) / done
+
+
+def pages() -> dict[str, Any]:
+    """Arguments in the slot (three words) against arguments in its page (four): one element."""
+    found: dict[str, Any] = {}
+    with gl.GrainManager(device="cuda:0") as lab:
+        grain = lab.grain()
+        x, y, z, w = (grain.allocate(1) for _ in range(4))
+        for array in (x, y, z):
+            array.write(2)
+        for name, kernel, arrays in (
+            ("inline", "kernels/VectorAdd", [x, y]),
+            ("page", "kernels/Fma", [x, y, z]),
+        ):
+
+            def call(kernel: str = kernel, arrays: Any = arrays) -> Any:
+                return grain.compute(kernel, inputs=arrays, outputs=[w])
+
+            def wait(call: Callable[[], Any] = call) -> None:
+                call().result(LIMIT_S)
+
+            wait()
+            sent = [call() for _ in range(COUNT)]
+            spans = [each.result(LIMIT_S).execution_time_ns for each in sent]
+            found[name] = {
+                "execution_ns": float(np.mean(spans)),
+                "round_trip": summary(timed(wait)),
+            }
+        assert (w.read().result(LIMIT_S) == 6).all()
+    return found
 
 
 def transfers() -> dict[str, Any]:
@@ -197,44 +224,7 @@ def transfers() -> dict[str, Any]:
         return found
 
 
-def classic_loop() -> dict[str, Any]:
-    """The classic loop of 50,000 messages, checked after the clock; one grain."""
-    with gl.GrainManager(device="cuda:0") as lab:
-        grain = lab.grain()
-        data = np.arange(1024, dtype=np.float32)
-        bad = 0
-
-        def rounds(count: int) -> list[Any]:
-            outs = [np.full(1024, np.nan, np.float32) for _ in range(count)]
-            for out in outs:
-                x, z = grain.allocate(1024), grain.allocate(1024)
-                x.write(data)
-                grain.compute("kernels/VectorAdd", inputs=[x, x], outputs=[z])
-                last = z.read(out=out)
-            last.result(LIMIT_S)
-            grain.barrier().result(LIMIT_S)
-            return outs
-
-        rounds(100)
-        before, since = lab.metrics(), time.perf_counter()
-        outs = rounds(50_000 // 7)
-        spent, after = time.perf_counter() - since, lab.metrics()
-        bad = sum(not np.array_equal(out, data + data) for out in outs)
-        assert bad == 0, f"{bad} wrong results"
-        messages = after.total_messages_processed - before.total_messages_processed
-        return {"messages_per_s": messages / spent, "pool_hit_rate": after.pool_hit_rate}
-
-
-def _timed(call: Callable[[], Any]) -> Any:
-    spans = np.empty(WARM + COUNT)
-    clock = time.perf_counter_ns
-    for n in range(spans.size):
-        since = clock()
-        call()
-        spans[n] = clock() - since
-    return spans[WARM:]
-
-
+# In the order of their worth: what the time does not reach is the last of these.
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
     for each in (
@@ -242,14 +232,20 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
         noop_native,
         noop_python,
         saxpy,
-        execution,
-        throughput,
+        eight_rings,
         service_time,
+        execution,
         transfers,
+        classic_loop_on_four,
         classic_loop,
-        dma,
-        wide,
         wide_against_cupy,
+        idle_exit,
+        cost_to_others,
+        wide,
+        dma,
+        poll_variants,
+        lease_and_synchronize,
+        pages,
     )
 }
 

@@ -101,8 +101,9 @@ EngineOptions tiny(u64 linger_ns, u64 lease_ns, u32 rings = 2) {
   return options;
 }
 
-void messages_survive_leases(const char* library, unsigned threads) {
+void messages_survive_leases(const char* library, unsigned threads, unsigned lanes = 0) {
   fake_cuda_block_threads(threads);
+  fake_cuda_poller(lanes);
   Device device(library, tiny(200'000, 1'000'000));
   for (u64 n = 0; n < 400 / kShare; ++n) {
     Request* first = device.post(Opcode::kNoop);
@@ -115,6 +116,7 @@ void messages_survive_leases(const char* library, unsigned threads) {
   CHECK_EQUAL(snapshot.processed, 800 / kShare);
   CHECK(snapshot.launches > 1);
   fake_cuda_block_threads(1);
+  fake_cuda_poller(0);
 }
 
 // Nobody waits, so nobody but the keeper can relaunch. [R13]
@@ -407,9 +409,16 @@ int main() {
   a_missing_library_is_a_sentence();
   messages_survive_leases(library, 1);
   messages_survive_leases(library, 3);
+  messages_survive_leases(library, 1, 1);
+  messages_survive_leases(library, 2, 3);
   fire_and_forget(library);
   memory_is_the_workers_own(library);
   two_rings_leave_together(library);
+  fake_cuda_poller(2);
+  two_rings_leave_together(library);
+  idle_parks_and_stays_parked(library);
+  stop_ends_a_running_launch(library);
+  fake_cuda_poller(0);
   idle_parks_and_stays_parked(library);
   quiesced_holds_launches(library);
   a_busy_device_is_starting(library);

@@ -18,9 +18,9 @@ struct Device {
   Function ring_kernel;           // may come later: no launch before use_kernel()
   Stream work_streams[kStreams];  // non-blocking: plain launches and copies
   u32 multiprocessors;
+  unsigned ring_threads = 256;  // shared/ring_kernel.cu: __launch_bounds__
 };
 
-inline constexpr unsigned kRingThreads = 256;  // shared/ring_kernel.cu: __launch_bounds__
 // Of a plain launch, whose threads stride through the indices; how many blocks a multiprocessor is
 // best given is unmeasured.
 inline constexpr unsigned kWideThreads = 256;  // shared/device/kernel.hpp: __launch_bounds__

@@ -201,6 +201,7 @@ nb::list library_rows() {
     const std::string_view mark = "Kernel = ";
     const size_t type = code.find(mark) + mark.size();
     native["type"] = nb::str(code.data() + type, code.size() - type - 1);
+    native["plan"] = u64(entry.plan);
     native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
     rows.append(native);
   }
@@ -221,7 +222,7 @@ nb::dict memory_bytes_of(EngineHandle& self) {
 
 // "" or why not.
 std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
-                        const std::vector<u64>& work_streams, u32 multiprocessors,
+                        const std::vector<u64>& work_streams, u32 multiprocessors, u32 ring_threads,
                         const char* library) {
   std::string why;
   const cuda::Api* api = cuda::Api::load(library, why);
@@ -231,7 +232,8 @@ std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context,
                       reinterpret_cast<void*>(ring_stream),
                       nullptr,
                       {},
-                      multiprocessors};
+                      multiprocessors,
+                      ring_threads};
   for (u32 n = 0; n < kStreams; ++n) {
     device.work_streams[n] = reinterpret_cast<void*>(work_streams[n]);
   }
@@ -252,13 +254,18 @@ i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_
   return -1;
 }
 
-// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring).
-void use_wide(EngineHandle& self, const std::vector<std::tuple<u32, u64, bool, bool>>& kernels) {
-  for (const auto& [id, entry, any_blocks, in_ring] : kernels) {
+// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring,
+// address of its WidePlanner).
+void use_wide(EngineHandle& self,
+              const std::vector<std::tuple<u32, u64, bool, bool, u64>>& kernels) {
+  for (const auto& [id, entry, any_blocks, in_ring, plan] : kernels) {
     self.cuda()->use_wide(id, reinterpret_cast<void*>(entry), any_blocks);
-    self.engine->note_path(id, !in_ring     ? Engine::kWideOnly
-                               : any_blocks ? Engine::kAnyBlocks
-                                            : Engine::kOneBlock);
+    self.engine->note_path(id,
+                           !in_ring     ? Engine::kWideOnly
+                           : any_blocks ? Engine::kAnyBlocks
+                           : plan != 0  ? Engine::kInPasses
+                                        : Engine::kOneBlock,
+                           reinterpret_cast<WidePlanner>(plan));
   }
 }
 
@@ -372,7 +379,7 @@ NB_MODULE(_native, m) {
       .def("memory_bytes", &memory_bytes_of)
       .def("attach_cuda", &attach_cuda, nb::kw_only(), nb::arg("memory"), nb::arg("context"),
            nb::arg("ring_stream"), nb::arg("work_streams"), nb::arg("multiprocessors"),
-           nb::arg("library") = cuda::kDriverLibrary)
+           nb::arg("ring_threads"), nb::arg("library") = cuda::kDriverLibrary)
       .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
       .def("free_events", [](EngineHandle& self) { self.cuda()->free_events(); })
       .def("use_wide", &use_wide, nb::arg("kernels"))

@@ -24,11 +24,34 @@ struct DeviceTime {
 // `frame`.
 struct BlockMemory {
   Batch batch;
+#if GPURES_POLLER_WARP
+  Fetched fetched;
+  u32 poller_rounds;
+#endif
   CallFrame frame;
   BlockClock<DeviceTime> clock;
   u64 beats;
   u32 rounds;
 };
+
+#if GPURES_POLLER_WARP
+// Nine warps twice would leave 96 registers a thread, and the serve loop spills some 150 bytes.
+inline constexpr u32 kPollerThreads = 32, kRingsEach = 1;
+#else
+inline constexpr u32 kPollerThreads = 0, kRingsEach = 2;
+#endif
+
+// How many lanes of a warp, all of it, say yes in a row from the first.
+__device__ u32 run_of_lanes(bool yes) {
+  const u32 no = ~__ballot_sync(0xffffffffu, yes);
+  return no == 0 ? 32 : u32(__ffs(int(no))) - 1;
+}
+
+#if GPURES_LOOK_AHEAD
+#define GPURES_LOOKS static constexpr bool kLooksAhead = true;
+#else
+#define GPURES_LOOKS
+#endif
 
 // Not inlined: what they keep across a call to a kernel is saved here, not in the serve loop.
 __device__ __noinline__ Answer compute_apart(const EngineView& engine, RingView& ring,
@@ -42,6 +65,12 @@ __device__ __noinline__ Answer run_program_apart(const EngineView& engine, RingV
 struct DeviceEnv {
   using Words = DeviceWords;
   static constexpr u32 kLanes = 32;
+  GPURES_LOOKS
+#if GPURES_POLLER_WARP
+  static constexpr bool kPollsApart = true;
+  __device__ Fetched& fetched() { return memory.fetched; }
+  __device__ void relax() const {}
+#endif
   // Rounds between two looks at the host's words: of idle ones, which are a look at a slot each,
   // and of busy ones. A park is noticed some 10 us late.
   static constexpr u32 kIdleRounds = 8, kBusyRounds = 16;
@@ -51,19 +80,17 @@ struct DeviceEnv {
 
   __device__ bool leader() const { return threadIdx.x == 0; }
   __device__ u32 thread() const { return threadIdx.x; }
-  __device__ u32 threads() const { return blockDim.x; }
-  __device__ void sync() const { __syncthreads(); }
+  // Not kBlockThreads: with a constant, loops are unrolled, which takes 18 registers more.
+  __device__ u32 threads() const { return blockDim.x - kPollerThreads; }
+  __device__ void sync() const { sync_block(); }
   __device__ Batch& batch() { return memory.batch; }
   __device__ CallFrame& frame() { return memory.frame; }
   __device__ u64 now() { return leader() ? memory.clock.now() : 0; }
   __device__ void beat(RingView& ring) {
     if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++memory.beats);
   }
-  // The first warp, all of it. How many lanes in a row say yes, from the first.
-  __device__ u32 run_of(bool yes) const {
-    const u32 no = ~__ballot_sync(0xffffffffu, yes);
-    return no == 0 ? 32 : u32(__ffs(int(no))) - 1;
-  }
+  // The first warp.
+  __device__ u32 run_of(bool yes) const { return run_of_lanes(yes); }
   __device__ bool attends(u32 count) {
     memory.rounds += count == 0 ? kBusyRounds / kIdleRounds : 1;
     if (memory.rounds < kBusyRounds) return false;
@@ -76,7 +103,7 @@ struct DeviceEnv {
   }
   __device__ int call(const KernelEntry& kernel, const Arguments& arguments, i64 begin, i64 end) {
     return gpures_dispatch(kernel.id, arguments, begin, end,
-                           DeviceBlock(threadIdx.x, blockDim.x, scratch));
+                           DeviceBlock(threadIdx.x, threads(), scratch));
   }
   __device__ Answer compute(const EngineView& engine, RingView& ring, const Slot& message,
                             u8* page) {
@@ -90,7 +117,9 @@ struct DeviceEnv {
   // Between the steps of a program: three loads across the bus, so only now and then.
   __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
     if (step % 64 != 0) return;
+#if !GPURES_POLLER_WARP  // which reads them all the time
     if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+#endif
     if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
   }
 };
@@ -109,11 +138,37 @@ __device__ Answer run_program_apart(const EngineView& engine, RingView& ring, Bl
                          Turn{position, epoch, memory.batch.started, memory.batch.taken});
 }
 
+#if GPURES_POLLER_WARP
+// The ninth warp. It shares no barrier with the block until the launch is over.
+struct PollerEnv {
+  using Words = DeviceWords;
+  static constexpr u32 kLanes = 32;
+  GPURES_LOOKS
+  static constexpr bool kPollsApart = true;
+
+  BlockMemory& memory;
+
+  __device__ bool leader() const { return thread() == 0; }
+  __device__ u32 thread() const { return threadIdx.x - kBlockThreads; }
+  __device__ u32 run_of(bool yes) const { return run_of_lanes(yes); }
+  __device__ void sync_lanes() const { __syncwarp(); }
+  __device__ Fetched& fetched() { return memory.fetched; }
+  __device__ void relax() const {}
+  __device__ bool attends(u32 count) {
+    memory.poller_rounds += count == 0 ? DeviceEnv::kBusyRounds / DeviceEnv::kIdleRounds : 1;
+    if (memory.poller_rounds < DeviceEnv::kBusyRounds) return false;
+    memory.poller_rounds = 0;
+    return true;
+  }
+};
+#endif
+
 }  // namespace gpures
 
 // Two blocks an SM leave 128 registers a thread, which the serve loop with the first library
 // kernels needs. A function that is called saves the registers that it uses.
-extern "C" __global__ void __launch_bounds__(256, 2)
+extern "C" __global__ void __launch_bounds__(gpures::kBlockThreads + gpures::kPollerThreads,
+                                             gpures::kRingsEach)
     gpures_ring_kernel(const __grid_constant__ gpures::EngineView engine, gpures::RingView* rings,
                        gpures::u64 epoch, gpures::u64 expected_out) {
   using namespace gpures;
@@ -124,9 +179,24 @@ extern "C" __global__ void __launch_bounds__(256, 2)
     ring = rings[blockIdx.x];
     memory.clock.start();
     memory.beats = memory.rounds = 0;
+#if GPURES_POLLER_WARP
+    memory.fetched.put = memory.fetched.empty = memory.fetched.done = memory.fetched.over = 0;
+    memory.poller_rounds = 0;
+#endif
   }
   __syncthreads();
   DeviceEnv env{memory, scratch};
+#if GPURES_POLLER_WARP
+  if (threadIdx.x >= kBlockThreads) {
+    PollerEnv poller{memory};
+    fetch(poller, engine, ring, epoch);
+  } else {
+    serve(env, engine, ring, epoch);
+    if (env.leader()) DeviceWords::store_release_block(memory.fetched.over, 1);
+  }
+  __syncthreads();  // nothing of this launch looks at a slot once it has said that it is out
+#else
   serve(env, engine, ring, epoch);
+#endif
   if (env.leader()) count_out<DeviceWords>(engine, expected_out, epoch);
 }

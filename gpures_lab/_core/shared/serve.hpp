@@ -9,10 +9,11 @@
 // idle() (what a poller does while nothing comes). On a device also kLanes threads that poll
 // together, run_of() (how many of them in a row say yes, from the first), attends(), and compute()
 // and run_program() as functions apart: what they keep in registers across a call to a kernel
-// takes none from the serve loop.
+// takes none from the serve loop. With kPollsApart the poller is none of the block (fetch.hpp).
 #pragma once
 
 #include "cancel.hpp"
+#include "fetch.hpp"
 #include "leave.hpp"
 #include "ops/allocate.hpp"
 #include "ops/compute.hpp"
@@ -33,7 +34,8 @@ struct Batch {  // what the poller hands to its block; in shared memory on a dev
   u64 published;  // messages before it have been
   u64 oldest;     // when the first unpublished one was taken
   u64 taken;
-  u64 looked;  // at the word that says leave
+  u64 looked;                 // at the word that says leave
+  u64 collected, seen_empty;  // where a poller apart fetches: batches, its looks in vain
   Slot messages[kBatch];
 };
 
@@ -133,6 +135,16 @@ GPURES_HD void complete(Env& env, RingView& ring, Batch& batch, const Slot& mess
   batch.taken = done;
 }
 
+// Of the batch in hand.
+template <class Env>
+GPURES_HD const Slot& message_at(Env& env, const Batch& batch, u32 index) {
+  if constexpr (kPollsApart<Env>) {
+    return env.fetched().messages[(batch.collected - 1) & 1][index];
+  } else {
+    return batch.messages[index];
+  }
+}
+
 // Leader: the messages from `served` on that need no block, one after the other; their block would
 // wait for itself three times for each.
 template <class Env>
@@ -140,7 +152,7 @@ GPURES_HD u32 serve_alone(Env& env, const EngineView& engine, RingView& ring, Ba
                           u64 head, u32 served) {
   u32 count = 0;
   for (; served + count < batch.count; ++count) {
-    const Slot& message = batch.messages[served + count];
+    const Slot& message = message_at(env, batch, served + count);
     if (!is_table_only(message)) break;
     const u64 position = head + served + count;
     Env::Words::store_relaxed_sys(ring.control->current.value, position + 1);
@@ -152,6 +164,40 @@ GPURES_HD u32 serve_alone(Env& env, const EngineView& engine, RingView& ring, Ba
   return count;
 }
 
+// Leader: what the poller found, and whether this launch is over for the block.
+template <class Env>
+GPURES_HD void begin_round(Env& env, const EngineView& engine, RingView& ring, Batch& batch,
+                           u64 epoch, u64 head, u32 count) {
+  using Words = typename Env::Words;
+  batch.count = count;
+  if (ring.index == 0 && attends(env, count)) mirror_host_words<Words>(engine, epoch);
+  if (count == 0) env.idle(engine, ring, epoch, head, batch.started, batch.quiet_since);
+  refresh_cancels<Words>(engine, ring);
+  batch.leave = must_leave<Words>(engine, epoch);
+  batch.published = head;
+  batch.oldest = batch.taken = env.now();
+}
+
+// The same where the poller is apart. No launch goes by without one look: see serve().
+template <class Env>
+GPURES_HD void begin_round_apart(Env& env, const EngineView& engine, RingView& ring, Batch& batch,
+                                 u64 epoch, u64 head) {
+  using Words = typename Env::Words;
+  bool looked;
+  batch.count = collect<Words>(env.fetched(), batch.collected, batch.seen_empty, looked);
+  if (batch.count == 0) {
+    if (looked) {
+      env.idle(engine, ring, epoch, head, batch.started, batch.quiet_since);
+    } else {
+      env.relax();
+    }
+  }
+  refresh_cancels<Words>(engine, ring);
+  batch.leave = looked && must_leave<Words>(engine, epoch);
+  batch.published = head;
+  batch.oldest = batch.taken = env.now();
+}
+
 template <class Env>
 GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epoch) {
   using Words = typename Env::Words;
@@ -159,20 +205,19 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
   u64 head = Words::get(ring.state->head);
   if (env.leader()) {
     batch.started = batch.quiet_since = batch.looked = env.now();
+    if constexpr (kPollsApart<Env>) batch.collected = batch.seen_empty = 0;
     if (ring.index == 0) Words::store_release_sys(engine.control->started_epoch.value, epoch);
   }
+  [[maybe_unused]] bool round_found = false;
   for (;;) {
-    if (polls(env)) {
-      const u32 count = take(env, ring, head, batch.messages);
-      if (env.leader()) {
-        batch.count = count;
-        if (ring.index == 0 && attends(env, count)) mirror_host_words<Words>(engine, epoch);
-        if (count == 0) env.idle(engine, ring, epoch, head, batch.started, batch.quiet_since);
-        refresh_cancels<Words>(engine, ring);
-        batch.leave = must_leave<Words>(engine, epoch);
-        batch.published = head;
-        batch.oldest = batch.taken = env.now();
-      }
+    if constexpr (kPollsApart<Env>) {
+      if (env.leader()) begin_round_apart(env, engine, ring, batch, epoch, head);
+    } else if (polls(env)) {
+      bool all = false;
+      if constexpr (kLooksAhead<Env>) all = round_found;
+      const u32 count = take(env, ring, head, batch.messages, all);
+      if constexpr (kLooksAhead<Env>) round_found = count != 0;
+      if (env.leader()) begin_round(env, engine, ring, batch, epoch, head, count);
     }
     env.sync();
     // Messages in hand are served even when `leave` is up, at least one a launch: a worker that
@@ -185,7 +230,7 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         served += batch.alone;
         if (served == batch.count) break;
       }
-      const Slot& message = batch.messages[served];
+      const Slot& message = message_at(env, batch, served);
       const u64 position = head + served;
       u8* page = ring.pages + (position & (ring.slot_count - 1)) * kPageBytes;
       if (env.leader()) {
@@ -212,7 +257,7 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         if (batch.taken - batch.started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
         const bool long_one = runs_long(engine, message);
         if (long_one) {  // the rest of the batch may have been cancelled meanwhile
-          if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+          if (!kPollsApart<Env> && ring.index == 0) mirror_host_words<Words>(engine, epoch);
           refresh_cancels<Words>(engine, ring);
         }
         // A look at another block's word is 300 ns on a device: short messages share one.
@@ -234,6 +279,9 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         publish<Words>(ring, batch.published, head);
         Words::put(ring.state->head, head);
         Words::store_release_gpu(ring.state->active, batch.taken);
+        if constexpr (kPollsApart<Env>) {  // every thread is done with its messages
+          Words::store_release_block(env.fetched().done, batch.collected);
+        }
       }
     }
     const bool leave = batch.leave;

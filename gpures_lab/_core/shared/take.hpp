@@ -19,28 +19,35 @@ GPURES_HD bool polls(const Env& env) {
   }
 }
 
-// One slot while idle, up to kBatch after a hit (always kBatch would cost the user's PCIe link
-// ~13 GB/s of polling).
+// Whether the look after a hit is at kBatch slots at once: a trip less for a ring that is full, and
+// so many lines more across the bus for one that is not. A variant, see fetch.hpp.
 template <class Env>
-GPURES_HD u32 take(Env& env, const RingView& ring, u64 head, Slot* messages) {
+inline constexpr bool kLooksAhead = requires { Env::kLooksAhead; };
+
+// One slot while idle, up to kBatch after a hit (always kBatch would cost the user's PCIe link
+// ~13 GB/s of polling). `all`: at kBatch at once.
+template <class Env>
+GPURES_HD u32 take(Env& env, const RingView& ring, u64 head, Slot* messages, bool all = false) {
   using Words = typename Env::Words;
   if constexpr (kTogether<Env>) {
     static_assert(Env::kLanes <= kBatch);
     const u32 lane = env.thread();
     const Slot& slot = ring.slots[(head + lane) & (ring.slot_count - 1)];
-    bool ready = lane == 0 && is_ready<Words>(slot, head);
-    if (env.run_of(ready) == 0) return 0;
+    const bool first = lane == 0 || all;
+    bool ready = first && is_ready<Words>(slot, head + lane);
+    u32 count = env.run_of(ready);
+    if (count == 0) return 0;
     // The first one's payload is on its way while the others look.
     const u64* const from = reinterpret_cast<const u64*>(&slot);
     u64 words[kSlotWords] = {};
-    if (lane == 0) {
+    if (first && ready) {
       for (u32 w = 1; w < kSlotWords; ++w) words[w] = Words::get(from[w]);
-    } else {
+    } else if (!all) {
       ready = is_ready<Words>(slot, head + lane);
     }
-    const u32 count = env.run_of(ready);
+    if (!all) count = env.run_of(ready);
     if (lane >= count) return count;
-    if (lane != 0) {
+    if (!first) {
       for (u32 w = 1; w < kSlotWords; ++w) words[w] = Words::get(from[w]);
     }
     u64* const to = reinterpret_cast<u64*>(messages + lane);

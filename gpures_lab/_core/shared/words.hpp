@@ -8,6 +8,7 @@
 //                        device; on the host it is the release store itself (g++ cannot check
 //                        fences under ThreadSanitizer, so there are none)
 //   *_gpu                the same between blocks (device memory), between workers on the host
+//   *_block              between the threads of one block (its shared memory)
 #pragma once
 
 #include "base.hpp"
@@ -41,6 +42,8 @@ struct HostWords {
 
   static u64 load_acquire_gpu(const u64& word) { return load_acquire_sys(word); }
   static void store_release_gpu(u64& word, u64 value) { store_release_sys(word, value); }
+  static u64 load_acquire_block(const u64& word) { return load_acquire_sys(word); }
+  static void store_release_block(u64& word, u64 value) { store_release_sys(word, value); }
   // Worker-side memory only, never across the bus [R1]: the last block out counts itself.
   static u64 fetch_add_gpu(u64& word, u64 value) {
     return std::atomic_ref<u64>(word).fetch_add(value, std::memory_order_acq_rel);
@@ -95,6 +98,14 @@ struct DeviceWords {
   }
   static GPURES_HD void store_release_gpu(u64& word, u64 value) {
     asm volatile("st.release.gpu.global.b64 [%0], %1;" ::"l"(&word), "l"(value) : "memory");
+  }
+  static GPURES_HD u64 load_acquire_block(const u64& word) {
+    u64 value;
+    asm volatile("ld.acquire.cta.b64 %0, [%1];" : "=l"(value) : "l"(&word) : "memory");
+    return value;
+  }
+  static GPURES_HD void store_release_block(u64& word, u64 value) {
+    asm volatile("st.release.cta.b64 [%0], %1;" ::"l"(&word), "l"(value) : "memory");
   }
   static GPURES_HD u64 fetch_add_gpu(u64& word, u64 value) {
     u64 old;

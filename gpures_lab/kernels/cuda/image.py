@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from gpures_lab.environment import ring_variant
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 from gpures_lab.kernels.cuda.dispatch import dispatch_source
 from gpures_lab.kernels.cuda.headers import SHARED
@@ -22,11 +23,14 @@ __all__ = [
     "Image",
     "image_parts",
     "link_image",
+    "ring_threads",
 ]
 
 RING_ENTRY = "gpures_ring_kernel"
 THREADS = 256
 """Of a block, in the ring and in a wide launch (``__launch_bounds__``)."""
+POLLER_THREADS = 32
+"""Of the warp that polls apart, where ``GPURES_RING_VARIANT`` says so."""
 WIDE_SHARED_BYTES = 32768
 """Dynamic shared memory of a wide launch: ``kScratchBytes`` of ``shared/device/block.hpp``."""
 MAX_STACK_BYTES = 512
@@ -43,7 +47,7 @@ class Image:
         For ``arch`` alone.
     ring_entry
         The ring kernel: ``(EngineView, RingView*, u64 epoch, u64 expected_out)``, one block of
-        ``THREADS`` a ring, no dynamic shared memory.
+        `ring_threads` a ring, no dynamic shared memory.
     kernel_ids
         Kernels that the ring runs: id → name.
     wide_entries
@@ -53,7 +57,10 @@ class Image:
         a block, ``WIDE_SHARED_BYTES`` of dynamic shared memory unless the id is in
         ``any_blocks``.
     any_blocks
-        Ids whose wide launch may have any number of blocks; the others run in one.
+        Ids whose wide launch may have any number of blocks; the others run in one, but for `plans`.
+    plans
+        Addresses of the ``WidePlanner`` of those that run in several launches; every block of
+        theirs has ``WIDE_SHARED_BYTES``.
     left_out
         Kernels that only the wide path runs, and why: id → reason.
     resources
@@ -66,8 +73,14 @@ class Image:
     kernel_ids: Mapping[int, str]
     wide_entries: Mapping[int, str]
     any_blocks: frozenset[int]
+    plans: Mapping[int, int]
     left_out: Mapping[int, str]
     resources: Mapping[str, Resources]
+
+
+def ring_threads() -> int:
+    """Threads a block of the ring kernel is launched with."""
+    return THREADS + POLLER_THREADS * ("poller-warp" in ring_variant())
 
 
 def link_image(kernels: Mapping[int, DeviceKernel], arch: str) -> Image:
@@ -102,6 +115,7 @@ def link_image(kernels: Mapping[int, DeviceKernel], arch: str) -> Image:
         kernel_ids=MappingProxyType({n: kernel.name for n, kernel in in_ring.items()}),
         wide_entries=MappingProxyType({n: kernel.wide_entry for n, kernel in kernels.items()}),
         any_blocks=frozenset(n for n, kernel in kernels.items() if kernel.any_blocks),
+        plans=MappingProxyType({n: kernel.plan for n, kernel in kernels.items() if kernel.plan}),
         left_out=MappingProxyType(left_out),
         resources=MappingProxyType(dict(resources)),
     )

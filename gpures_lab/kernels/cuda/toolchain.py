@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpures_lab.environment import ring_variant
 from gpures_lab.errors import CompileError, DriverUnavailable
 from gpures_lab.kernels.cuda.headers import SHARED
 from gpures_lab.kernels.machine_identity import package_version
@@ -42,7 +43,7 @@ class Linked:
 
 
 def toolchain_versions() -> tuple[str, ...]:
-    """Of everything that makes LTO-IR or links it; part of every cache key."""
+    """Of everything that makes LTO-IR or links it, and its variant; part of every cache key."""
     nvrtc, nvjitlink = _modules()
     _, *compiler = nvrtc.nvrtcVersion()
     packages = ("numba", "numba-cuda", "llvmlite", "nvidia-nvvm", "numpy")
@@ -50,6 +51,7 @@ def toolchain_versions() -> tuple[str, ...]:
         f"nvrtc {compiler}",
         f"nvjitlink {nvjitlink.version()}",
         *(f"{name} {package_version(name)}" for name in packages),
+        *ring_variant(),
     )
 
 
@@ -88,6 +90,7 @@ def compile_ltoir(text: str, name: str) -> bytes:
     options = [f"-arch=compute_{BASE_ARCH}", "--std=c++20", "-dlto", "-rdc=true", f"-I{SHARED}"]
     # No contraction, so that results equal NumPy's; nvJitLink is told so again.
     options += ["-fmad=false", "-default-device"]
+    options += [f"-DGPURES_{each.replace('-', '_').upper()}=1" for each in ring_variant()]
     if "<cuda/std/" in text:
         options.append(f"-I{_cccl_headers()}")
     program = _call(nvrtc.nvrtcCreateProgram(text.encode(), name.encode(), 0, [], []))

@@ -1,6 +1,6 @@
 // The host's side around the shipped edges: post, harvest, launch, kick, keeper, park, stop. The
-// rules are those of host/ring_host.cpp, host/engine.cpp and host/host_driver.cpp; only their
-// waiting is different: here a thread that waits cannot step.
+// rules are those of host/ring_host.cpp, host/engine.cpp, host/engine_keeper.cpp and
+// host/host_driver.cpp; only their waiting is different: here a thread that waits cannot step.
 #pragma once
 
 #include "explorer/worker.hpp"

@@ -13,7 +13,9 @@ namespace explore {
 
 inline bool long_form = false, whole_schedules = false;
 
-inline bool is_service(void (*body)(u32)) { return body == worker_body || body == keeper_body; }
+inline bool is_service(void (*body)(u32)) {
+  return body == worker_body || body == keeper_body || body == poller_body;
+}
 
 // Nothing can step any more. [R9][R13]
 inline void finish() {
@@ -46,6 +48,7 @@ inline void zero_memory() {
     for (u32 s = 0; s < kMaxSlots; ++s) std::memset(pages[r][s], 0, kPageWordsUsed * 8);
     std::memset(static_cast<void*>(&blocks_memory[r]), 0, sizeof(Batch));
     std::memset(static_cast<void*>(&call_frames[r]), 0, sizeof(CallFrame));
+    std::memset(static_cast<void*>(&fetched[r]), 0, sizeof(Fetched));
     world.ring_control[r].wake.value = kOut;
   }
   if (broken(Break::kDirtyMemory)) world.slots[0][1].sequence = 2;
@@ -73,6 +76,7 @@ inline void spawn_hosts() {
 inline void spawn_others() {
   for (u32 r = 0; r < setup.rings; ++r) {
     machine.spawn(r == 0 ? "worker 0" : "worker 1", worker_body, r);
+    if (setup.apart) machine.spawn(r == 0 ? "poller 0" : "poller 1", poller_body, r);
   }
   spawn_hosts();
 }
@@ -94,6 +98,13 @@ inline Scenario scenario(void (*begin)() = start, void (*end)() = finish) {
   for (BlockMemory& memory : blocks_memory) {
     result.regions.push_back(
         {&memory.batch, offsetof(Batch, messages) + setup.slots * sizeof(Slot)});
+  }
+  for (Fetched& shared : fetched) {
+    if (!setup.apart) break;
+    result.regions.push_back({&shared, offsetof(Fetched, messages)});
+    for (Slot* messages : shared.messages) {
+      result.regions.push_back({messages, setup.slots * sizeof(Slot)});
+    }
   }
   for (CallFrame& frame : call_frames) {
     result.regions.push_back({frame.space, sizeof(frame.space) + sizeof(frame.fault) + 8});

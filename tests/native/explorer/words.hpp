@@ -53,7 +53,7 @@ inline Place place_of(const u64& word) {
   }
   if (&word == &world.control.started_epoch.value) return {Place::kQuiet, 0, 0, 0};
   // Words that nobody, or nobody else, writes in this scenario: no schedule can tell.
-  const bool alone = setup.rings == 1 && !broken(Break::kTwoPollers);
+  const bool alone = setup.rings == 1 && !setup.apart && !broken(Break::kTwoPollers);
   if ((&word == &world.control.stop.value && !setup.stopper) ||
       (&word == &world.control.park_epoch.value && !setup.parker) ||
       (&word == &world.control.cancels.value && setup.cancels == 0) ||
@@ -100,7 +100,9 @@ struct Words {
 
   static u64 load_acquire_sys(const u64& word) {
     const Place place = place_of(word);
-    if (&word == &world.control.cancels.value) world.host.round_cancels = world.host.cancels_done;
+    if (&word == &world.control.cancels.value && !setup.apart) {
+      world.host.round_cancels = world.host.cancels_done;
+    }
     if (place.kind == Place::kQuiet) return machine.load_quietly(word);
     return shortened(place, machine.load(word));
   }
@@ -124,8 +126,19 @@ struct Words {
     write(word, value, plain ? Kind::kPlain : Kind::kRelease);
   }
 
-  static u64 load_acquire_gpu(const u64& word) { return load_acquire_sys(word); }
+  static u64 load_acquire_gpu(const u64& word) {
+    const u64 value = load_acquire_sys(word);
+    // A poller apart mirrors when it likes: its block knows what it has seen of the mirror.
+    if (setup.apart && &word == &world.shared.cancels.value) world.host.round_cancels = value;
+    return value;
+  }
   static void store_release_gpu(u64& word, u64 value) { store_release_sys(word, value); }
+  static u64 load_acquire_block(const u64& word) {
+    const u64 value = load_acquire_sys(word);
+    if (!broken(Break::kBufferTooEarly) || &word != &fetched[0].done) return value;
+    return value + (machine.load_quietly(fetched[0].put) != value);
+  }
+  static void store_release_block(u64& word, u64 value) { store_release_sys(word, value); }
   static u64 fetch_add_gpu(u64& word, u64 value) {
     machine.begin_atomic();
     const u64 old = word;

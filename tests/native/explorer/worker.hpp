@@ -146,6 +146,52 @@ struct Env {
   }
 };
 
+// Of a block whose poller is apart.
+struct ApartEnv : Env {
+  static constexpr bool kPollsApart = true;
+  Fetched& fetched() const { return explore::fetched[ring()]; }
+  void relax() const {
+    const Batch& batch = blocks_memory[worker].batch;
+    machine.block_until([this, &batch] {
+      return fetched().put != batch.collected || fetched().empty != batch.seen_empty;
+    });
+  }
+};
+
+// That poller.
+struct PollerEnv {
+  using Words = explore::Words;
+  static constexpr bool kPollsApart = true;
+  u32 ring;
+  bool leader() const { return true; }
+  void sync_lanes() const {}
+  Fetched& fetched() const { return explore::fetched[ring]; }
+  void relax() const { machine.look_again(); }
+};
+
+inline void poller_body(u32 ring) {
+  for (;;) {
+    machine.block_until([ring] { return world.host.fetching[ring] != 0; });
+    PollerEnv env{ring};
+    const EngineView engine = engine_view();
+    fetch(env, engine, ring_view(ring), world.host.fetching[ring]);
+    machine.begin_atomic();
+    world.host.fetching[ring] = 0;
+  }
+}
+
+inline void serve_apart(u32 worker, const EngineView& engine, RingView& view, u64 epoch) {
+  ApartEnv env{worker};
+  const u32 ring = env.ring();
+  std::memset(static_cast<void*>(&fetched[ring]), 0, offsetof(Fetched, messages));
+  world.host.fetching[ring] = epoch;
+  serve(env, engine, view, epoch);
+  if (!broken(Break::kLeaveNotTold)) Words::store_release_block(fetched[ring].over, 1);
+  if (!broken(Break::kPollerStays)) {
+    machine.block_until([ring] { return world.host.fetching[ring] == 0; });
+  }
+}
+
 // Just before a message runs: it must be the next one, whole, and its page too.
 inline ProgramHeader& program_header() { return *reinterpret_cast<ProgramHeader*>(world.program); }
 
@@ -162,11 +208,13 @@ inline void on_execute(u32 ring, u64 position) {
     return;
   }
   const Batch& batch = blocks_memory[machine.state.threads[machine.running()].argument].batch;
+  const Slot* const messages =
+      setup.apart ? fetched[ring].messages[(batch.collected - 1) & 1] : batch.messages;
   bool whole = false;
   for (u32 m = 0; m < batch.count; ++m) {
-    whole |= batch.messages[m].request == request_of(ring, position) &&
-             batch.messages[m].payload[0] == host.first_word[ring][position] &&
-             batch.messages[m].payload[4] == stamp_of(ring, position);
+    whole |= messages[m].request == request_of(ring, position) &&
+             messages[m].payload[0] == host.first_word[ring][position] &&
+             messages[m].payload[4] == stamp_of(ring, position);
   }
   if (!whole) machine.fail("ring %u position %llu runs with a torn message", ring, position);
   if (*page_word(ring, position) != stamp_of(ring, position)) {
@@ -225,7 +273,11 @@ inline void worker_body(u32 worker) {
       Words::store_release_gpu(engine.shared->leave.value, 0);
     }
     if (broken(Break::kProgressLost)) program_header().position = 0;
-    serve(env, engine, view, seen);
+    if (setup.apart) {
+      serve_apart(worker, engine, view, seen);
+    } else {
+      serve(env, engine, view, seen);
+    }
     const u64 head = machine.load_quietly(world.states[ring].head);
     if (!setup.device) {
       for (u32 r = 0; r < setup.rings; ++r) {
@@ -240,6 +292,9 @@ inline void worker_body(u32 worker) {
     }
     host.serving[ring] = 0;
     host.out[ring] = seen;
+    if (host.fetching[ring] != 0) {
+      machine.fail("ring %u is out of launch %llu, and its poller looks on", ring, seen);
+    }
     const bool last = count_out<Words>(engine, expected, seen);
     if (setup.device) continue;
     const bool look = !broken(Break::kNoLookAfterOut);

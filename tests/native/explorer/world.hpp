@@ -3,6 +3,7 @@
 #pragma once
 
 #include "explorer/machine.hpp"
+#include "shared/fetch.hpp"
 #include "shared/layout.hpp"
 
 namespace explore {
@@ -49,6 +50,9 @@ enum class Break : u8 {
   kReturnAtRelease,      // block rented again while its Release is held back
   kReturnToOther,        // block rented by another ring before its Release completed
   kProgressLost,         // [R12] a program's progress does not outlive its launch
+  kBufferTooEarly,       // [R9] a poller apart fills a buffer that its block has not done with
+  kLeaveNotTold,         // [R6] a poller apart is not told that its launch is over
+  kPollerStays,          // [R4] the launch is out while its poller apart still looks
   kProgressOfAnother,    // [R12] a run goes on where an earlier run of the program ended
 };
 
@@ -66,6 +70,7 @@ struct Setup {
   bool parker = false;  // quiesced() once
   bool stopper = false;
   u32 block_threads = 1;  // of each worker
+  bool apart = false;     // a poller of its own fetches for each worker
   u64 slices = 0;         // messages are Computes of that many slices, instead of Noops
   u64 repeats = 0;        // messages are RunPrograms of two steps, repeated that often
   u32 cancels = 0;
@@ -97,6 +102,7 @@ struct Host {
   u64 block_free, block_ring, block_position;  // the pool of explorer_blocks
   u64 at_barrier, barrier;                     // of a block of more than one thread
   u64 steps[kMessages];                        // program steps run for a position of ring 0
+  u64 fetching[kRings];                        // launch of a poller apart, 0 = none
 };
 
 struct World {
@@ -164,8 +170,13 @@ inline RingView ring_view(u32 ring) {
   return view;
 }
 
+// What a worker and its poller apart share.
+inline Fetched fetched[kRings];
+
 inline bool is_signal(const u64* word) {
   for (u32 r = 0; r < setup.rings; ++r) {
+    const Fetched& shared = fetched[r];
+    if (word == &shared.put || word == &shared.done || word == &shared.over) return true;
     for (u32 s = 0; s < setup.slots; ++s) {
       if (word == &world.slots[r][s].sequence) return true;
     }
@@ -207,6 +218,10 @@ inline void name_word(const u64* word, char* text, std::size_t bytes) {
                    {&world.states[r].head, "head"},
                    {&control.progress.iteration, "progress iteration"},
                    {&control.progress.position, "progress position"},
+                   {&fetched[r].put, "batches put"},
+                   {&fetched[r].empty, "looks in vain"},
+                   {&fetched[r].done, "batches done"},
+                   {&fetched[r].over, "launch over"},
                    {&control.cancel[0].grain, "cancel grain"},
                    {&control.cancel[0].last, "cancel last"}};
     for (const auto& known : in_ring) {

@@ -27,7 +27,7 @@ namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
 std::atomic<int> fault{cuda::kSuccess};
-std::atomic<unsigned> block_threads{1};
+std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
 int the_context, the_ring_kernel;
@@ -126,12 +126,18 @@ class BlockBarrier {
 };
 
 struct Block {
-  explicit Block(unsigned threads) : threads(threads), barrier(threads) {}
-  const unsigned threads;
-  BlockBarrier barrier;
+  Block(unsigned threads, unsigned lanes)
+      : threads(threads),
+        lanes(lanes),
+        barrier(threads),
+        lanes_barrier(lanes),
+        whole_barrier(threads + lanes) {}
+  const unsigned threads, lanes;  // `lanes` of a poller apart, 0: the block polls itself
+  BlockBarrier barrier, lanes_barrier, whole_barrier;
   bool votes[32] = {};
   unsigned rounds = 0;
   Batch batch{};
+  Fetched fetched{};
   CallFrame frame{};
 };
 
@@ -139,6 +145,15 @@ u64 global_timer() {
   return u64(std::chrono::duration_cast<std::chrono::nanoseconds>(
                  std::chrono::steady_clock::now().time_since_epoch())
                  .count());
+}
+
+u32 run_of_lanes(Block& block, BlockBarrier& barrier, unsigned lane, unsigned lanes, bool yes) {
+  block.votes[lane] = yes;
+  barrier.wait();
+  u32 count = 0;
+  while (count < lanes && block.votes[count]) ++count;
+  barrier.wait();
+  return count;
 }
 
 class FakeEnv {
@@ -166,12 +181,7 @@ class FakeEnv {
     std::this_thread::yield();
   }
   u32 run_of(bool yes) const {
-    block_.votes[thread_] = yes;
-    sync();
-    u32 count = 0;
-    while (count < block_.threads && block_.votes[count]) ++count;
-    sync();
-    return count;
+    return run_of_lanes(block_, block_.barrier, thread_, block_.threads, yes);
   }
   bool attends(u32 count) { return count == 0 || ++block_.rounds % 4 == 0; }
   Answer compute(const EngineView& engine, RingView& ring, const Slot& message, u8* page) {
@@ -190,15 +200,71 @@ class FakeEnv {
     return 0;
   }
   void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64) {
-    if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
+    if (ring.index == 0 && block_.lanes == 0) mirror_host_words<Words>(engine, epoch);
     if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
   }
 
- private:
+ protected:
   Block& block_;
+
+ private:
   const unsigned thread_;
   u64 beats_ = 0;
 };
+
+class FakeApartEnv : public FakeEnv {
+ public:
+  using FakeEnv::FakeEnv;
+  static constexpr bool kPollsApart = true;
+  Fetched& fetched() const { return block_.fetched; }
+  void relax() const { std::this_thread::yield(); }
+};
+
+class FakePollerEnv {
+ public:
+  using Words = HostWords;
+  static constexpr u32 kLanes = 32;
+  static constexpr bool kPollsApart = true;
+  FakePollerEnv(Block& block, unsigned lane) : block_(block), lane_(lane) {}
+
+  bool leader() const { return lane_ == 0; }
+  u32 thread() const { return lane_; }
+  u32 run_of(bool yes) const {
+    if (fault.load() != cuda::kSuccess) throw Killed{};
+    return run_of_lanes(block_, block_.lanes_barrier, lane_, block_.lanes, yes);
+  }
+  void sync_lanes() const { block_.lanes_barrier.wait(); }
+  bool attends(u32 count) { return count == 0 || ++block_.rounds % 4 == 0; }
+  Fetched& fetched() const { return block_.fetched; }
+  void relax() const { std::this_thread::yield(); }
+
+ private:
+  Block& block_;
+  const unsigned lane_;
+};
+
+// One thread of a block, or one lane of its poller.
+void run_thread(Block& block, unsigned thread, const EngineView& engine, RingView ring, u64 epoch,
+                u64 expected_out) {
+  try {
+    if (block.lanes == 0) {
+      FakeEnv env(block, thread);
+      serve(env, engine, ring, epoch);
+    } else if (thread < block.threads) {
+      FakeApartEnv env(block, thread);
+      serve(env, engine, ring, epoch);
+      if (env.leader()) HostWords::store_release_block(block.fetched.over, 1);
+      block.whole_barrier.wait();
+    } else {
+      FakePollerEnv env(block, thread - block.threads);
+      fetch(env, engine, ring, epoch);
+      block.whole_barrier.wait();
+    }
+  } catch (const Killed&) {
+    return;  // as on a device: no word says so
+  }
+  if (thread == 0) count_out<HostWords>(engine, expected_out, epoch);
+}
 
 void run_ring(EngineView engine, const RingView* rings, u64 epoch, u64 expected_out) {
   engine.shared = as_worker(engine.shared);
@@ -209,18 +275,12 @@ void run_ring(EngineView engine, const RingView* rings, u64 epoch, u64 expected_
   blocks.reserve(engine.rings);  // their threads run while the next is made
   std::vector<std::thread> threads;
   for (u32 b = 0; b < engine.rings; ++b) {
-    blocks.push_back(std::make_unique<Block>(block_threads.load()));
-    for (u32 t = 0; t < blocks[b]->threads; ++t) {
+    blocks.push_back(std::make_unique<Block>(block_threads.load(), poller_lanes.load()));
+    for (u32 t = 0; t < blocks[b]->threads + blocks[b]->lanes; ++t) {
       threads.emplace_back([&, b, t] {
         RingView ring = rings[b];
         ring.state = as_worker(ring.state);
-        FakeEnv env(*blocks[b], t);
-        try {
-          serve(env, engine, ring, epoch);
-        } catch (const Killed&) {
-          return;  // as on a device: no word says so
-        }
-        if (env.leader()) count_out<HostWords>(engine, expected_out, epoch);
+        run_thread(*blocks[b], t, engine, ring, epoch, expected_out);
       });
     }
   }
@@ -241,23 +301,35 @@ struct FakeEvent {
   std::atomic<u64> recorded{0}, reached{0}, at_ns{0};
 };
 
-// Plain launches: one thread does what all blocks would.
+// Plain launches: one thread does what all blocks would, in the first pass what all passes would;
+// or the blocks of each pass run one after the other.
+using PassCode = void (*)(void* const* data, const i64* sizes, const i64* shapes, const u64* params,
+                          const i64* space, i64 begin, i64 end, i64* fault, const Pass* pass);
 struct WideKernel {
   gpures_kernel code;
+  PassCode pass_code;
   WideLayout at;
 };
 std::mutex wide_mutex;
 std::map<void*, std::unique_ptr<WideKernel>> wide_kernels;
 
-void run_wide(const WideKernel& kernel, std::vector<u64> words) {
+void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks) {
   const WideLayout& at = kernel.at;
   for (u32 a = 0; a < at.sizes; ++a) {
     words[a] = reinterpret_cast<u64>(as_worker(reinterpret_cast<u8*>(words[a])));
   }
-  kernel.code(reinterpret_cast<void* const*>(words.data()),
-              reinterpret_cast<i64*>(&words[at.sizes]), reinterpret_cast<i64*>(&words[at.shapes]),
-              &words[at.params], reinterpret_cast<i64*>(&words[at.space]), i64(words[at.begin]),
-              i64(words[at.begin + 1]), as_worker(reinterpret_cast<i64*>(words[at.fault])));
+  Pass pass{0, blocks, i64(words[at.pass]), as_worker(reinterpret_cast<u8*>(words[at.memory]))};
+  const auto call = [&](auto code, auto... more) {
+    code(reinterpret_cast<void* const*>(words.data()), reinterpret_cast<i64*>(&words[at.sizes]),
+         reinterpret_cast<i64*>(&words[at.shapes]), &words[at.params],
+         reinterpret_cast<i64*>(&words[at.space]), i64(words[at.begin]), i64(words[at.begin + 1]),
+         as_worker(reinterpret_cast<i64*>(words[at.fault])), more...);
+  };
+  if (!kernel.pass_code) {
+    if (pass.number == 0) call(kernel.code);
+    return;
+  }
+  for (; pass.block < pass.blocks; ++pass.block) call(kernel.pass_code, &pass);
 }
 
 int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
@@ -271,8 +343,8 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
     const u64* const words = static_cast<u64*>(parameters[0]);
     wide_launches.fetch_add(1);
     static_cast<FakeStream*>(stream)->add(
-        [&kernel, given = std::vector<u64>(words, words + kernel.at.words)] {
-          run_wide(kernel, given);
+        [&kernel, grid, given = std::vector<u64>(words, words + kernel.at.words)] {
+          run_wide(kernel, given, grid);
         });
     return 0;
   }
@@ -398,14 +470,22 @@ EXPORT void fake_cuda_synchronize(void* stream) {
   while (!static_cast<FakeStream*>(stream)->idle()) std::this_thread::yield();
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
-EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
-                                   unsigned param_words) {
-  auto kernel = std::make_unique<WideKernel>(WideKernel{
-      reinterpret_cast<gpures_kernel>(code), WideLayout(arrays, shape_words, param_words)});
+static void* add_wide(const WideKernel& made) {
+  auto kernel = std::make_unique<WideKernel>(made);
   std::lock_guard lock(wide_mutex);
   void* const entry = kernel.get();
   wide_kernels[entry] = std::move(kernel);
   return entry;
+}
+EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
+                                   unsigned param_words) {
+  return add_wide({reinterpret_cast<gpures_kernel>(code), nullptr,
+                   WideLayout(arrays, shape_words, param_words)});
+}
+EXPORT void* fake_cuda_wide_kernel_in_passes(void* code, unsigned arrays, unsigned shape_words,
+                                             unsigned param_words) {
+  return add_wide(
+      {nullptr, reinterpret_cast<PassCode>(code), WideLayout(arrays, shape_words, param_words)});
 }
 EXPORT void* fake_cuda_device_memory(std::size_t bytes) {
   bytes = (bytes + 4095) / 4096 * 4096;
@@ -420,6 +500,7 @@ EXPORT void* fake_cuda_device_memory(std::size_t bytes) {
   return dead;
 }
 EXPORT void fake_cuda_block_threads(unsigned threads) { block_threads = threads; }
+EXPORT void fake_cuda_poller(unsigned lanes) { poller_lanes = lanes; }
 EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);

@@ -26,10 +26,16 @@ void* fake_cuda_ring_kernel();
 // params. Never given back.
 void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
                             unsigned param_words);
+// The same of a function that runs one block of one pass (shared/wide_plan.hpp), which it gets as a
+// last argument, `const Pass*`.
+void* fake_cuda_wide_kernel_in_passes(void* code, unsigned arrays, unsigned shape_words,
+                                      unsigned param_words);
 // Zeroed. Never given back: a test double needs no more.
 void* fake_cuda_device_memory(std::size_t bytes);
 // Threads a block runs with, from the next launch on.
 void fake_cuda_block_threads(unsigned threads);
+// Lanes of a poller apart from its block (GPURES_POLLER_WARP), likewise; 0: none.
+void fake_cuda_poller(unsigned lanes);
 // A busy device: launches queue up and do not begin while this is on.
 void fake_cuda_hold_launches(int on);
 // What an illegal address does: running kernels are gone, and every later call fails with `code`.

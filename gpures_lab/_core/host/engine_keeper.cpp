@@ -1,0 +1,110 @@
+// The keeper: pending implies something will move [R13]. It relaunches, harvests, starts works, and
+// notices a lost device or a stall.
+#include <algorithm>
+
+#include "host/engine.hpp"
+
+namespace gpures {
+
+bool Engine::work_left() const {
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->pending() != 0; });
+}
+
+// What a launch can move: held-back messages wait for something else.
+bool Engine::slots_left() const {
+  return std::any_of(rings_.begin(), rings_.end(),
+                     [](const auto& ring) { return ring->placed() != 0; });
+}
+
+void Engine::keep() {
+  constexpr auto kTick = std::chrono::milliseconds(1);
+  constexpr u64 kAwakeFor = 50'000'000;  // bursts do not pay a wake-up each
+  u64 busy_until = steady_ns() + kAwakeFor;
+  const PunctualSleep nap;
+  std::unique_lock lock(launch_mutex_);
+  while (!stop_keeper_) {
+    const bool work = work_left();
+    const u64 now = steady_ns();
+    if (work || !exited_locked()) busy_until = now + kAwakeFor;
+    if (now >= busy_until) {
+      keeper_asleep_ = true;
+      keeper_wake_.wait(lock, [&] { return stop_keeper_ || work_left() || !exited_locked(); });
+      keeper_asleep_ = false;
+      stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
+    } else if (works_ != 0) {
+      // A work's end changes no word: it is asked for, ever less often while nothing moves.
+      const u64 quiet = now - std::min(now, works_moved_ns_.load(std::memory_order_relaxed));
+      lock.unlock();
+      nap.sleep(std::clamp<u64>(quiet / 16, 2'000, 1'000'000));
+      lock.lock();
+    } else {
+      keeper_wake_.wait_for(lock, kTick);
+    }
+    if (stop_keeper_) return;
+    // A program reads no clock between its steps. [R12]
+    if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
+      driver_->end_lease(view_, launched_);
+    }
+    const bool is_out = !failed_ && (!exited_locked() || flying_count_ != 0);
+    bool lost = device_lost_;
+    lock.unlock();
+    lost = lost || (is_out && driver_->is_lost());  // no poster waits for this call
+    for (auto& ring : rings_) {
+      if (ring->pending() != 0) ring->poll();
+    }
+    drive_works();
+    if (lost && !failed_) fail(Status::kDeviceLost);
+    check_stall(steady_ns());
+    lock.lock();
+    // After the poll: what was answered needs no launch.
+    if (slots_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
+      launch_locked();
+    }
+  }
+}
+
+// A stall is stall_ns without progress of anything that is pending, after the launch has started;
+// a long but living kernel moves `beat`.
+void Engine::check_stall(u64 now) {
+  u64 signature = 0;
+  u64 waiting = 0;
+  for (auto& ring : rings_) {
+    const RingControl& control = *ring->view.control;
+    signature += HostWords::load_relaxed_sys(control.done.value) +
+                 HostWords::load_relaxed_sys(control.current.value) +
+                 HostWords::load_relaxed_sys(control.beat.value);
+    waiting += ring->in_slots();
+  }
+  std::unique_lock lock(launch_mutex_);
+  // A launch that has not begun (a busy device) is no stall: the state says STARTING.
+  const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
+  if (waiting == 0 || exited_locked() || begun < launched_ || signature != stall_signature_ ||
+      stall_since_ == 0) {
+    stall_signature_ = signature;
+    stall_since_ = now;
+    return;
+  }
+  if (now - stall_since_ < options_.stall_ns) return;
+  lock.unlock();
+  note_stall();
+  fail(Status::kRingStalled);
+}
+
+void Engine::note_stall() {
+  for (auto& ring : rings_) {
+    const u64 current = HostWords::load_relaxed_sys(ring->view.control->current.value);
+    if (current == 0 || ring->in_slots() == 0) continue;
+    const Slot& slot = ring->view.slots[(current - 1) & (ring->view.slot_count - 1)];
+    stall_ = {slot.request, slot.grain};
+    return;
+  }
+}
+
+void Engine::fail(Status cause) {
+  failed_ = true;
+  for (auto& ring : rings_) ring->close(cause);
+  abandon_works(cause);
+}
+
+}  // namespace gpures
