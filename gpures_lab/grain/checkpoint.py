@@ -192,8 +192,8 @@ def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
     store: StateStore = owner._saver.store()
     known = owner.grains.get(key)
-    if known is not None and known._saving:
-        owner._saver.drain()  # what was asked for before comes first
+    if known is not None:
+        owner._saver.saved(known)  # what was asked for before comes first
     try:
         manifest, loaded = store.begin_load(key)
     except StateConflict as error:

@@ -20,6 +20,7 @@ from gpures_lab.errors import GpuResError, RingFull, StaleHandle, StateConflict
 from gpures_lab.grain.checkpoint import Contents, contents_of, copies_of, keep
 from gpures_lab.grain.kept import Kept
 from gpures_lab.grain.spill import Spill, SpilledArray
+from gpures_lab.grain.store.blobs import encode
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
-    from gpures_lab.grain.store import Manifest
 
 __all__ = ["Asleep", "Residency", "deactivate", "make_room", "wake"]
 
@@ -56,15 +56,26 @@ class Asleep(Protocol):
 class _Stored:
     """As a checkpoint: this very one, whatever its key has by then."""
 
-    def __init__(self, owner: GrainManager, manifest: Manifest, spill: Spill) -> None:
-        self._owner, self._manifest, self._spill = owner, manifest, spill
-        store = owner._saver.store()
+    def __init__(self, grain: Grain, spill: Spill) -> None:
+        assert grain._manifest is not None
+        self._owner, self._manifest, self._spill = grain.manager, grain._manifest, spill
+        store = self._owner._saver.store()
+        handles = {handle.name: handle for handle in grain._live()}
         self._pinned: dict[str, Path] = {}
-        for digest in {record.digest for record in manifest.arrays}:
-            file = store.blob_file(digest)
-            pinned = None if file is None else spill.pin(file)
-            if pinned is not None:
-                self._pinned[digest] = pinned
+        try:
+            for record in self._manifest.arrays:
+                if record.digest in self._pinned:
+                    continue
+                file = store.blob_file(record.digest)
+                pinned = None if file is None else spill.pin(file)
+                if pinned is None:  # another disk, or no disk: the same bytes once more
+                    handle = handles[record.name]
+                    blob = encode(record.name, copies_of(grain, [handle])[int(handle)])
+                    pinned = spill.keep(blob.header, blob.data)
+                self._pinned[record.digest] = pinned
+        except BaseException:
+            self.forget()
+            raise
 
     def kept(self, version: int) -> Kept:
         """Return what a grain of this version has in the store."""
@@ -174,8 +185,7 @@ class Residency:
             try:
                 if grain._changed():
                     keep(grain, contents_of(grain))
-                assert grain._manifest is not None
-                return _Stored(self._owner, grain._manifest, self._spill)
+                return _Stored(grain, self._spill)
             except GpuResError:
                 if asked:
                     raise

@@ -6,17 +6,17 @@ import threading
 import traceback
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab.errors import GpuResError
 from gpures_lab.grain.store.pace import Pace
-from gpures_lab.grain.store.places import database_path
+from gpures_lab.grain.store.places import is_there
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gpures_lab._core._native import Completion
+    from gpures_lab.grain.grain import Grain
     from gpures_lab.grain.store import Manifest, StateStore
 
 __all__ = ["Saver"]
@@ -82,20 +82,16 @@ class Saver:
             with suppress(GpuResError):
                 found.append(self.store().latest(key))
 
-        if not self.used and not self._exists():
+        if not self.exists():
             return None
         thread = threading.Thread(target=look, name="gpures-peek", daemon=True)
         thread.start()
         thread.join(PEEK_S)
         return found[0] if found else None
 
-    def _exists(self) -> bool:
-        url = self._urls[0]
-        if url is None:
-            with suppress(GpuResError):
-                return database_path().exists()
-            return False
-        return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+    def exists(self) -> bool:
+        """Whether there may be a database: reading makes no file."""
+        return self.used or is_there(self._urls[0])
 
     def room(self) -> None:
         """Return when another job may be given; Ctrl-C ends the wait."""
@@ -139,6 +135,11 @@ class Saver:
     def failed(self, request: int) -> tuple[str, str]:
         """Say why a job failed that nobody looked at: kind of error, and its text."""
         return self._failed.get(request, ("GpuResError", "its cause was not kept"))
+
+    def saved(self, grain: Grain) -> None:
+        """Return when the checkpoints of a grain that were asked for before are kept."""
+        with self._changed:
+            self._changed.wait_for(lambda: not grain._saving or not self._running)
 
     def drain(self) -> None:
         """Return when every job has ended."""

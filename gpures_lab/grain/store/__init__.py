@@ -1,9 +1,11 @@
 """Checkpoints: contents as content-addressed blobs, manifests in a database.
 
 =================  ======================================================================
-``store.py``       `StateStore`: save, load, list, prune
+``store.py``       `StateStore`: save, load, list, remove, prune
 ``saving.py``      one save on its way: leases, blobs, one transaction
 ``manifest.py``    what a checkpoint says about its grain, and its form as text
+``leftovers.py``   blobs that nobody needs, and their removal
+``report.py``      what ``gpures-lab storage`` prints
 ``blobs.py``       arrays as safetensors files, named by the digest of their bytes
 ``hashing.py``     digests computed while the disk works
 ``pace.py``        rests, where a save takes its cores from those who serve messages
