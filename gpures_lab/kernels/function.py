@@ -13,6 +13,7 @@ from gpures_lab.kernels import captures
 from gpures_lab.kernels.captures import Named, Namespace, Number, Refused
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.source import Source, read_source
+from gpures_lab.kernels.unset import check_assigned
 
 __all__ = ["Function", "assigned_names", "function_from_tree", "read_function"]
 
@@ -111,6 +112,7 @@ def function_from_tree(
         count = None
     reader = _CaptureReader(source, scopes, local | {count}, active)
     captured = dict(sorted(reader.read(body).items()))
+    check_assigned(source, body, frozenset(assigned), parameters, captured)
     defaults = _defaults(source, tree.args, scopes)
     uses = _ParameterUses(set(parameters), captured)
     for statement in body:

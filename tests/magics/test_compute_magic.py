@@ -163,3 +163,24 @@ def test_a_param_that_the_body_does_not_use_is_refused(filled: Notebook, lang: s
 def test_a_kernels_name_is_an_identifier(filled: Notebook) -> None:
     error = filled.refused("%%grain_compute --name 1x\nz[i] = x[i]")
     assert "a kernel's name is an identifier" in str(error)
+
+
+@pytest.mark.parametrize("store", ["m[i, j]", "m[i][j]", "m(i, j)"])
+def test_cpp_has_flat_subscripts(filled: Notebook, store: str) -> None:
+    """Catches the comma operator, and 'the body stores nothing' said of a store."""
+    filled("%grain_alloc m 2 3\n")
+    error = filled.refused(f"%%grain_compute --lang cpp\n{store} = 10 * i + j;")
+    assert "m[i * m.shape(1) + j]" in str(error)
+    assert values(filled, "m") == [0] * 6
+
+
+def test_adding_up_in_a_cell(filled: Notebook) -> None:
+    """Catches the first sum that everybody writes, which gave the first element."""
+    filled("%grain_alloc total 1\n")
+    error = filled.refused("%%grain_compute\ntotal[0] += x[i]")
+    assert "x has 8 elements" in str(error)
+    assert "kernels/Sum" in str(error)
+    error = filled.refused("%%grain_compute --n 8\ntotal[0] += x[i]")
+    assert "8 indices" in str(error)
+    filled("%%grain_compute --n 1\nfor q in range(x.size):\n    total[0] += x[q]")
+    assert values(filled, "total") == [28]
