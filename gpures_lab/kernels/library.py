@@ -97,9 +97,9 @@ class LibraryFunction(_native.KernelBase):
             tuple(1 + _native.dtype_names.index(name) for name in row.param_dtypes),
             _equal_extents(row),
             tuple(_called(row, p) for p in order),
-            False,
             -1,
             (),
+            False,
         )
 
     def _for_device(

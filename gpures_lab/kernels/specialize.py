@@ -91,9 +91,9 @@ def specialize(  # noqa: PLR0917 - called by position from native code
         (),
         (),
         tuple(_called(kernel, p, inputs) for p in code.arrays),
-        code.at_hand,
         code.space_rule.adds_up,
         code.space_rule.followed,
+        code.at_hand,
     )
 
 

@@ -135,11 +135,11 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   unsigned long long address;
   PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called, *followed;
   int indices, flags, at_hand, adds_up;
-  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!piO!", &address, &owner, &PyTuple_Type, &order,
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!iO!p", &address, &owner, &PyTuple_Type, &order,
                         &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
                         &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs,
-                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &at_hand, &adds_up,
-                        &PyTuple_Type, &followed)) {
+                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &adds_up, &PyTuple_Type,
+                        &followed, &at_hand)) {
     return nullptr;
   }
   auto* variant = new Variant{};
