@@ -94,6 +94,7 @@ class DeviceEngine:
                         memory.function(name),
                         number in image.any_blocks,
                         number in image.kernel_ids,
+                        image.plans.get(number, 0),
                     )
                     for number, name in image.wide_entries.items()
                 ]

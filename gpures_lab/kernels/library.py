@@ -111,7 +111,7 @@ class LibraryFunction(_native.KernelBase):
         row = self.definition.row(
             [array.dtype.name for array in arrays], same, [array.ndim for array in arrays]
         )
-        return compile_library(row, library.native(row)["type"])
+        return compile_library(row, library.native(row))
 
 
 def _called(row: LibraryRow, position: int) -> str:

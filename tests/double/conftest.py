@@ -30,20 +30,21 @@ def double(tmp_path_factory: pytest.TempPathFactory) -> CupyDouble:
         pytest.skip("no C++ compiler for the double of libcuda")
     from tests.double.cupy_double import CupyDouble
 
-    path = tmp_path_factory.mktemp("double") / "libdouble_of_cuda.so"
-    folders = [ROOT / "gpures_lab" / "_core", ROOT / "tests" / "native"]
+    made = tmp_path_factory.mktemp("double")
+    tests = ROOT / "tests"
+    folders = [ROOT / "gpures_lab" / "_core", tests / "native", tests / "library"]
     flags = ["-std=c++20", "-O1", "-fno-strict-aliasing", "-fPIC", "-shared", "-pthread"]
-    source = ROOT / "tests" / "native" / "fake_cuda" / "fake_cuda.cpp"
-    command = [
-        compiler,
-        *flags,
-        *(f"-I{folder}" for folder in folders),
-        "-o",
-        str(path),
-        str(source),
-    ]
-    subprocess.run(command, check=True)
-    return CupyDouble(str(path))
+
+    def build(name: str, *sources: Path) -> str:
+        path = str(made / f"lib{name}.so")
+        includes = (f"-I{folder}" for folder in folders)
+        subprocess.run([compiler, *flags, *includes, "-o", path, *map(str, sources)], check=True)
+        return path
+
+    return CupyDouble(
+        build("double_of_cuda", tests / "native" / "fake_cuda" / "fake_cuda.cpp"),
+        build("passes", tests / "double" / "passes.cpp", tests / "library" / "block_run.cpp"),
+    )
 
 
 @pytest.fixture

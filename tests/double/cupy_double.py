@@ -3,7 +3,8 @@
 The addresses of the engine's own device memory have no access rights: code of the host that reads
 through one crashes the process. (The rest has, for kernels are functions of the host and take
 addresses as they are.) The cubins that are loaded are real too, and nothing runs them: a launch
-runs the serve loop and the library's kernels as they were compiled for the host.
+runs the serve loop and the library's kernels as they were compiled for the host. Plain launches in
+passes run so in the first one, except the kernels of passes.cpp, which are the device's code.
 """
 
 from __future__ import annotations
@@ -23,27 +24,46 @@ __all__ = ["NAME", "CupyDouble"]
 NAME = "TEST DOUBLE of libcuda: CPU threads, no GPU"
 
 
+class Counts(ctypes.Structure):
+    """Mirror of ``FakeCounts``."""
+
+    _fields_ = [
+        (name, ctypes.c_ulonglong)
+        for name in ("calls", "launches", "wide_launches", "wrong_context", "in_capture")
+    ]
+
+
 class CupyDouble(RecordingCupy):
     """What `CudaDriver` asks of CuPy, with the memory and streams of the double."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, passes: str) -> None:
         super().__init__()
         self.native = ctypes.CDLL(path)
-        for name in ("context", "stream", "ring_kernel", "device_memory", "wide_kernel"):
+        self._passes = ctypes.CDLL(passes)
+        self._passes.in_passes_of.restype = ctypes.c_void_p
+        makers = ("wide_kernel", "wide_kernel_in_passes")
+        for name in ("context", "stream", "ring_kernel", "device_memory", *makers):
             getattr(self.native, f"fake_cuda_{name}").restype = ctypes.c_void_p
+        for name in makers:
+            maker = getattr(self.native, f"fake_cuda_{name}")
+            maker.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 3]
+        self.native.fake_cuda_counts.restype = Counts
         self.native.fake_cuda_device_memory.argtypes = [ctypes.c_size_t]
         self.native.fake_cuda_synchronize.argtypes = [ctypes.c_void_p]
-        self.native.fake_cuda_wide_kernel.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 3]
         self.wide: dict[str, tuple[int, int, int, int]] = {}
+        self._in_passes: dict[str, int] = {}
         for row, native in self._rows():
-            self.wide[
-                f"wide_gpures_{row.name.rpartition('/')[2]}_{digest(native['type'])[:16]}"
-            ] = (
+            plain = row.name.rpartition("/")[2]
+            entry = f"wide_gpures_{plain}_{digest(native['type'])[:16]}"
+            self.wide[entry] = (
                 native["address"],
                 sum(p == first for p, first in enumerate(row.same)),
                 sum(max(row.ndims[p], 1) for p, first in enumerate(row.same) if p == first),
                 sum(2 if dtype == "complex128" else 1 for dtype in row.param_dtypes),
             )
+            code = self._passes.in_passes_of(native["type"].encode())
+            if code:
+                self._in_passes[entry] = code
         self._own = 0
         self._entries: dict[str, int] = {}
         self._pinned: dict[int, mmap.mmap] = {}
@@ -98,8 +118,13 @@ class CupyDouble(RecordingCupy):
         if name == RING_ENTRY:
             return int(self.native.fake_cuda_ring_kernel())
         if name not in self._entries:
-            # A user's kernel has no host version here: its launch would be refused.
-            made = self.native.fake_cuda_wide_kernel(*self.wide[name]) if name in self.wide else 1
+            made = 1  # a user's kernel has no host version here: its launch would be refused
+            if name in self._in_passes:
+                counts = self.wide[name][1:]
+                code = self._in_passes[name]
+                made = self.native.fake_cuda_wide_kernel_in_passes(code, *counts)
+            elif name in self.wide:
+                made = self.native.fake_cuda_wide_kernel(*self.wide[name])
             self._entries[name] = int(made)
         return self._entries[name]
 

@@ -9,12 +9,13 @@ import pytest
 from . import native
 
 
-@pytest.fixture(scope="session", params=["host", "block"])
+@pytest.fixture(scope="session", params=["host", "block", "passes"])
 def library(request: pytest.FixtureRequest) -> native.Library:
-    """The same rows twice: one thread's code, and the device's code on a block of host threads."""
+    """The same rows: one thread's code, the device's on a block of host threads, or on several."""
     cxx = native.compiler()
     if cxx is None:
         pytest.skip("no C++ compiler: install g++, or set CXX")
     folder = Path(request.config.cache.mkdir("library-build"))
-    block = request.param == "block"
-    return native.Library(native.build(cxx, folder, block=block), block=block)
+    block = request.param != "host"
+    path = native.build(cxx, folder, block=block)
+    return native.Library(path, block=block, passes=request.param == "passes")

@@ -11,7 +11,7 @@ import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +59,7 @@ class Entry(ctypes.Structure):
         ("extents", ctypes.c_char_p * 8),
         ("formula", ctypes.c_char_p),
         ("code", ctypes.c_char_p),
+        ("plan", ctypes.c_void_p),
     ]
 
 
@@ -83,6 +84,8 @@ class NativeRow:
     address: int
     elements_rule: tuple[int, ...]
     isa: str
+    in_passes: bool
+    prepare: Callable[[], object]
 
     def __str__(self) -> str:
         return f"{self.row.name} {self.row.dtypes} same={self.row.same} {self.isa}"
@@ -109,6 +112,7 @@ class NativeRow:
         words = self._pack(params or {})
         fault = (ctypes.c_int64 * FAULT_WORDS)()
         kernel = KERNEL(self.address)
+        self.prepare()
         whole = self.row.whole or slices is None
         for begin, end in [(0, space[0])] if whole else (slices or ()):
             kernel(
@@ -139,8 +143,9 @@ class NativeRow:
 class Library:
     """The loaded shared object."""
 
-    def __init__(self, path: Path, *, block: bool = False) -> None:
+    def __init__(self, path: Path, *, block: bool = False, passes: bool = False) -> None:
         self.block = block
+        self._passes = passes
         self.dll = ctypes.CDLL(str(path))
         self.dll.library_find.restype = ctypes.POINTER(Entry)
         self.dll.dtype_name.restype = ctypes.c_char_p
@@ -209,7 +214,14 @@ class Library:
                 address=entry.fn,
                 elements_rule=tuple(entry.elements_rule[:arrays]),
                 isa=ISA_NAMES[isa],
+                in_passes=bool(entry.plan),
+                prepare=self._prepare,
             )
+
+    def _prepare(self) -> None:
+        # One build has both forms, and several of these may be of one build.
+        if self.block:
+            self.dll.library_in_passes(self._passes)
 
 
 def compiler() -> str | None:

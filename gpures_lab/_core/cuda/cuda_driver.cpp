@@ -119,13 +119,19 @@ bool CudaDriver::launch_wide(u32 slot, const StreamWork& work) {
   }
   std::vector<u64> words = work.words;
   words.back() = fault;
-  void* parameters[] = {words.data()};
-  const u64 needed = (work.indices + kWideThreads - 1) / kWideThreads;
-  const u64 most = wide.any_blocks ? kWideBlocksEach * device_.multiprocessors : 1;
-  const auto blocks = unsigned(std::clamp<u64>(needed, 1, std::max<u64>(most, 1)));
-  if (note(api_.launch_kernel(wide.entry, blocks, 1, 1, kWideThreads, 1, 1,
-                              wide.any_blocks ? 0 : kScratchBytes, stream, parameters, nullptr))) {
-    return false;
+  u64& pass = words[words.size() - 2];
+  void* parameters[] = {words.data()};  // copied before the call returns
+  const WidePlan& plan = work.plan;
+  const u64 most = std::max<u64>(kWideBlocksEach * device_.multiprocessors, 1);
+  const u64 needed = plan.passes ? plan.blocks : (work.indices + kWideThreads - 1) / kWideThreads;
+  for (pass = 0; pass < std::max(plan.passes, 1u); ++pass) {
+    const bool alone = plan.passes ? plan.lone >> pass & 1 : !wide.any_blocks;
+    const auto blocks = unsigned(alone ? 1 : std::clamp<u64>(needed, 1, most));
+    if (note(api_.launch_kernel(wide.entry, blocks, 1, 1, kWideThreads, 1, 1,
+                                wide.any_blocks ? 0 : kScratchBytes, stream, parameters,
+                                nullptr))) {
+      return false;
+    }
   }
   return !work.may_fault || !note(api_.memcpy_async(seen, fault, sizeof(WorkFault), stream));
 }

@@ -86,16 +86,21 @@ class Engine {
     if (kernels_[id] == kUnknown) kernels_[id] = kOneBlock;
   }
   // Of a device's kernel: where it may run.
-  enum KernelPath : u8 { kUnknown, kOneBlock, kAnyBlocks, kWideOnly };
-  void note_path(u32 id, KernelPath path) {
+  enum KernelPath : u8 { kUnknown, kOneBlock, kAnyBlocks, kInPasses, kWideOnly };
+  void note_path(u32 id, KernelPath path, WidePlanner planner) {
     note_kernel(id);
     kernels_[id] = path;
+    planners_.resize(kernels_.size());
+    planners_[id] = planner;
   }
+  // Null: one launch does.
+  WidePlanner planner(u32 id) const { return id < planners_.size() ? planners_[id] : nullptr; }
   bool is_wide_only(u32 id) const { return id < kernels_.size() && kernels_[id] == kWideOnly; }
   // Does a call that touches so many bytes go as a plain launch?
   bool goes_wide(u32 id, u64 bytes) const {
     if (bytes <= options_.wide_above_bytes) return is_wide_only(id);
-    return !options_.device || is_wide_only(id) || kernels_[id] == kAnyBlocks;
+    return !options_.device || is_wide_only(id) || kernels_[id] == kAnyBlocks ||
+           kernels_[id] == kInPasses;
   }
   Driver* driver() const { return driver_.get(); }
   bool on_device() const { return options_.device; }
@@ -252,6 +257,7 @@ class Engine {
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
   std::vector<KernelPath> kernels_;
+  std::vector<WidePlanner> planners_;
   std::atomic<bool> wants_memory_;
   bool started_ = false, stop_keeper_ = false, keeper_asleep_ = false;
   std::atomic<bool> running_{false};

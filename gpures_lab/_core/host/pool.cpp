@@ -40,14 +40,14 @@ bool Pool::reusable(const Block& block, u32 ring) const {
          answered_[block.ring].load(std::memory_order_acquire) > block.position;
 }
 
-Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena) {
+Pool::Rented Pool::rent(u64 bytes, u32 ring, u32 grain, u32 arena, bool settled) {
   const u64 size = class_bytes(bytes);
   const u32 klass = class_index(bytes);
   std::lock_guard guard(mutex_);
   u32 candidate = top_[arena][klass];
   for (u32 n = 0; candidate != kNone && n < kScan; ++n, candidate = blocks_[candidate].below) {
     Block& block = blocks_[candidate];
-    if (!reusable(block, ring)) continue;
+    if (!reusable(block, settled ? kNone : ring)) continue;
     unlink(candidate);
     counts_.idle_bytes -= size;
     counts_.used_bytes += size;

@@ -41,7 +41,9 @@ class Pool {
   void set_table(BlockEntry* table) { table_ = table; }
   void add_memory(u32 arena, u8* base, u64 bytes);
 
-  Rented rent(u64 bytes, u32 ring, u32 grain, u32 arena);
+  // `settled`: not even a Release of the same ring may be under way, for the block is used beside
+  // the ring.
+  Rented rent(u64 bytes, u32 ring, u32 grain, u32 arena, bool settled = false);
   // The Release lies in ring `ring` at `position`.
   void give_back(u32 block, u32 ring, u64 position);
   // Rented, but no Allocate was posted.

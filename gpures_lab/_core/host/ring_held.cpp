@@ -150,6 +150,7 @@ bool RingHost::cancel(Grain& grain) {
         ++it;
         continue;
       }
+      it->work.reset();  // before the answer, as its memory
       answer_here(it->message, Status::kCancelled);
       it = held.erase(it);
       --held_count_;

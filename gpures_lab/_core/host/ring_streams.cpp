@@ -93,6 +93,7 @@ void RingHost::end_work(Flying& flown, const WorkResult& result) {
     std::memcpy(message.destination, engine_.chunk(message.chunk), message.destination_bytes);
   }
   if (message.chunk != kNoChunk) engine_.return_chunk(message.chunk);
+  flown.work->scratch = {};  // before the answer: whoever has it may count on this memory
   WakeState found = kAwake;
   {
     std::lock_guard guard(mutex_);

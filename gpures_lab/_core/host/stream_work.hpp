@@ -5,10 +5,13 @@
 
 #include <atomic>
 #include <memory>
+#include <utility>
 #include <vector>
 
+#include "host/pool.hpp"
 #include "shared/kernel_abi.hpp"
 #include "shared/layout.hpp"
+#include "shared/wide_plan.hpp"
 
 namespace gpures {
 
@@ -18,6 +21,28 @@ inline constexpr u32 kStreams = 3;
 inline constexpr u32 kSlotsEach = 32;                     // works under way at once on one stream
 inline constexpr u32 kWorkSlots = kStreams * kSlotsEach;  // slot s: stream s / kSlotsEach
 inline constexpr u64 kNeverBytes = ~u64{0};               // a threshold that nothing reaches
+
+// A block of the pool that is nobody's array: given back when the work is gone, whichever way.
+class Scratch {
+ public:
+  Scratch() = default;
+  Scratch(Pool& pool, u32 block) : pool_(&pool), block_(block) {}
+  Scratch(Scratch&& other) noexcept : pool_(std::exchange(other.pool_, nullptr)) {
+    block_ = other.block_;
+  }
+  Scratch& operator=(Scratch&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~Scratch() {
+    if (pool_) pool_->give_back_unused(block_);
+  }
+
+ private:
+  Pool* pool_ = nullptr;
+  u32 block_ = kNone;
+};
 
 enum class WorkKind : u8 { kLaunch, kFill, kCopyIn, kCopyOut };
 
@@ -39,13 +64,15 @@ struct StreamWork {
   // kCopyIn, kCopyOut; kFill: `to` and `bytes`, elements of 1, 2 or 4 bytes each `value`.
   u64 to = 0, from = 0, bytes = 0;
   u32 element = 1, value = 0;
-  // kLaunch: the words of WideCall (shared/device/kernel.hpp); the driver sets the last one, the
-  // address of the fault words.
+  // kLaunch: the words of WideCall (shared/device/kernel.hpp); the driver sets the last two, the
+  // number of the pass and the address of the fault words.
   u32 kernel = 0;
   u64 indices = 0;
   bool is_message = true;  // false: part of one that is counted already (zeroing)
   bool may_fault = false;  // it checks subscripts, or may crash on the host
   std::vector<u64> words;
+  WidePlan plan;  // no passes: one launch does
+  Scratch scratch;
 
  private:
   std::atomic<u64>& alive_;
@@ -65,14 +92,16 @@ struct alignas(64) WorkFault {
 
 // Where the parts of a WideCall begin in its words.
 struct WideLayout {
-  u32 sizes, shapes, params, space, begin, fault, words;
+  u32 sizes, shapes, params, space, begin, memory, pass, fault, words;
   WideLayout(u32 arrays, u32 shape_words, u32 param_words)
       : sizes(arrays),
         shapes(2 * arrays),
         params(shapes + shape_words),
         space(params + (param_words ? param_words : 1)),
         begin(space + kMaxIndices),
-        fault(begin + 2),
+        memory(begin + 2),
+        pass(memory + 1),
+        fault(pass + 1),
         words(fault + 1) {}
 };
 

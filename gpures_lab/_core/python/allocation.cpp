@@ -3,8 +3,7 @@
 
 namespace gpures::python {
 
-// A device's arena grows in a quiesced window, by the manager. False: an exception is set.
-static bool grow_arena(GrainObject* grain, u32 arena, u64 bytes) {
+bool grow_arena(GrainObject* grain, u32 arena, u64 bytes) {
   PyObject* function = hook("grow_arena");
   if (!function) return false;
   PyObject* grown = PyObject_CallFunction(function, "OIK", grain->manager, arena,

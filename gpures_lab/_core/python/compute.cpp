@@ -224,14 +224,20 @@ PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t coun
     }
     Py_RETURN_NONE;
   }
+  std::unique_ptr<StreamWork> work;
   if (goes_wide(*self->engine, *variant, space)) [[unlikely]] {
     Status status;
-    auto work = wide_work(*self->engine, *variant, call, payload, words, status);
+    work = wide_work(*self->engine, *variant, call, payload, words, status);
     if (status != Status::kOk) {  // the checks above said otherwise
       PyErr_Format(PyExc_SystemError, "compute() passed its checks and not the worker's: %d",
                    int(status));
       return nullptr;
     }
+    const Passes passes = plan_passes(self, *variant, call, *work);
+    if (passes == Passes::kError) return nullptr;
+    if (passes == Passes::kNoMemory) work.reset();
+  }
+  if (work) [[unlikely]] {
     message.page_bytes = 0;
     if (!post_work_or_raise(self, message, std::move(work))) return nullptr;
   } else if (!post_or_raise(self, message)) {

@@ -201,6 +201,7 @@ nb::list library_rows() {
     const std::string_view mark = "Kernel = ";
     const size_t type = code.find(mark) + mark.size();
     native["type"] = nb::str(code.data() + type, code.size() - type - 1);
+    native["plan"] = u64(entry.plan);
     native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
     rows.append(native);
   }
@@ -253,13 +254,18 @@ i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_
   return -1;
 }
 
-// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring).
-void use_wide(EngineHandle& self, const std::vector<std::tuple<u32, u64, bool, bool>>& kernels) {
-  for (const auto& [id, entry, any_blocks, in_ring] : kernels) {
+// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring,
+// address of its WidePlanner).
+void use_wide(EngineHandle& self,
+              const std::vector<std::tuple<u32, u64, bool, bool, u64>>& kernels) {
+  for (const auto& [id, entry, any_blocks, in_ring, plan] : kernels) {
     self.cuda()->use_wide(id, reinterpret_cast<void*>(entry), any_blocks);
-    self.engine->note_path(id, !in_ring     ? Engine::kWideOnly
-                               : any_blocks ? Engine::kAnyBlocks
-                                            : Engine::kOneBlock);
+    self.engine->note_path(id,
+                           !in_ring     ? Engine::kWideOnly
+                           : any_blocks ? Engine::kAnyBlocks
+                           : plan != 0  ? Engine::kInPasses
+                                        : Engine::kOneBlock,
+                           reinterpret_cast<WidePlanner>(plan));
   }
 }
 

@@ -246,6 +246,12 @@ bool goes_wide(const Engine& engine, const Variant& variant, const i64* space);
 std::unique_ptr<StreamWork> wide_work(Engine& engine, const Variant& variant, const Call& call,
                                       const ComputeMessage& message, const u64* words,
                                       Status& status);
+// kNoMemory: none is free now; one block in the ring has the same result and needs none. kError: an
+// exception is set.
+enum class Passes : u8 { kReady, kNoMemory, kError };
+Passes plan_passes(GrainObject* grain, const Variant& variant, const Call& call, StreamWork& work);
+// A device's arena grows in a quiesced window, by the manager. False: an exception is set.
+bool grow_arena(GrainObject* grain, u32 arena, u64 bytes);
 // False: CompileError is set, for no step or row runs where only a plain launch does.
 bool check_in_ring(GrainObject* grain, const Variant& variant);
 // Elements of 1, 2 or 4 bytes each.

@@ -53,6 +53,34 @@ std::unique_ptr<StreamWork> wide_work(Engine& engine, const Variant& variant, co
   return work;
 }
 
+// A call in passes gets its plan and the memory that the passes hand things on in.
+Passes plan_passes(GrainObject* grain, const Variant& variant, const Call& call, StreamWork& work) {
+  Engine& engine = *grain->engine;
+  const WidePlanner planner = engine.planner(variant.id);
+  if (!planner) return Passes::kReady;
+  const KernelEntry& kernel = variant.entry;
+  const WideLayout at(kernel.arrays, Compute::shape_count(kernel), kernel.param_words);
+  const i64* const words = reinterpret_cast<const i64*>(work.words.data());
+  work.plan = planner(words + at.sizes, words + at.shapes, words + at.space);
+  if (work.plan.scratch_bytes == 0) return Passes::kReady;
+  const RingHost& ring = grain->core->ring;
+  for (;;) {
+    const Pool::Rented rented =
+        engine.pool->rent(work.plan.scratch_bytes, ring.view.index, grain->core->index, 0, true);
+    if (rented.grow == 0) {
+      if (rented.block == kNone) return Passes::kNoMemory;
+      work.scratch = Scratch(*engine.pool, rented.block);
+      work.words[at.memory] = reinterpret_cast<u64>(engine.pool->base(rented.block));
+      return Passes::kReady;
+    }
+    if (!grow_arena(grain, 0, rented.grow)) return Passes::kError;
+    // That ran Python: the handles are looked at again.
+    for (u32 a = 0; a < call.count; ++a) {
+      if (!check_array(grain, reinterpret_cast<PyObject*>(call.arrays[a]))) return Passes::kError;
+    }
+  }
+}
+
 bool goes_wide(const Engine& engine, const Variant& variant, const i64* space) {
   u64 item = 0, indices = 1;
   for (u32 a = 0; a < variant.entry.arrays; ++a) {

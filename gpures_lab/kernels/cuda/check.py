@@ -188,13 +188,14 @@ def _library_kernels(*, short: bool) -> Iterator[Made]:
             apart = [row for row in rows if row.same == tuple(range(len(row.dtypes)))] or rows
             rows = [row for row in apart if "float32" in row.dtypes][:1] or apart[:1]
         for row in rows:
-            cpp_type = library.native(row)["type"]
+            native = library.native(row)
+            cpp_type = native["type"]
             if cpp_type in seen:  # rows of equal bits share their code
                 continue
             seen.add(cpp_type)
             pattern = "".join(str(first) for first in row.same)
             try:
-                made: DeviceKernel | str = compile_library(row, cpp_type)
+                made: DeviceKernel | str = compile_library(row, native)
             except CompileError as error:
                 made = str(error)
             yield row.name, f"{','.join(row.dtypes)} {pattern}", made

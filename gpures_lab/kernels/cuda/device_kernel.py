@@ -24,6 +24,9 @@ class DeviceKernel:
         Of its launch parameter ``WideCall``.
     any_blocks
         Whether a launch may have any number of blocks; otherwise one.
+    plan
+        Address of its ``WidePlanner`` (``_core/shared/wide_plan.hpp``) if a plain launch of it is
+        several in a row, else 0.
     user
         Not of the library: linked into the ring only if it is light.
     """
@@ -36,6 +39,7 @@ class DeviceKernel:
     param_words: int
     any_blocks: bool
     user: bool
+    plan: int = 0
 
     @property
     def wide_entry(self) -> str:

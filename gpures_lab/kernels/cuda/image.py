@@ -57,7 +57,10 @@ class Image:
         a block, ``WIDE_SHARED_BYTES`` of dynamic shared memory unless the id is in
         ``any_blocks``.
     any_blocks
-        Ids whose wide launch may have any number of blocks; the others run in one.
+        Ids whose wide launch may have any number of blocks; the others run in one, but for `plans`.
+    plans
+        Addresses of the ``WidePlanner`` of those that run in several launches; every block of
+        theirs has ``WIDE_SHARED_BYTES``.
     left_out
         Kernels that only the wide path runs, and why: id → reason.
     resources
@@ -70,6 +73,7 @@ class Image:
     kernel_ids: Mapping[int, str]
     wide_entries: Mapping[int, str]
     any_blocks: frozenset[int]
+    plans: Mapping[int, int]
     left_out: Mapping[int, str]
     resources: Mapping[str, Resources]
 
@@ -111,6 +115,7 @@ def link_image(kernels: Mapping[int, DeviceKernel], arch: str) -> Image:
         kernel_ids=MappingProxyType({n: kernel.name for n, kernel in in_ring.items()}),
         wide_entries=MappingProxyType({n: kernel.wide_entry for n, kernel in kernels.items()}),
         any_blocks=frozenset(n for n, kernel in kernels.items() if kernel.any_blocks),
+        plans=MappingProxyType({n: kernel.plan for n, kernel in kernels.items() if kernel.plan}),
         left_out=MappingProxyType(left_out),
         resources=MappingProxyType(dict(resources)),
     )

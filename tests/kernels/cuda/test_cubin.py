@@ -32,7 +32,7 @@ ARRAYS = {"Fill": 1, "Copy": 2, "Fma": 4}
 def library_kernel(name: str) -> DeviceKernel:
     dtypes = ["float32"] * ARRAYS.get(name, 3)
     row = library.fill()[f"kernels/{name}"].definition.row(dtypes, range(len(dtypes)))
-    return compile_library(row, library.native(row)["type"])
+    return compile_library(row, library.native(row))
 
 
 class Linked(NamedTuple):

@@ -20,7 +20,7 @@ pytest.importorskip("cuda.bindings.nvjitlink", reason='pip install "gpures_lab[c
 def row(name: str, *dtypes: str) -> DeviceKernel:
     """The library's version for distinct arrays."""
     found = library.fill()[name].definition.row(dtypes, range(len(dtypes)))
-    return compile_library(found, library.native(found)["type"])
+    return compile_library(found, library.native(found))
 
 
 FIRST = {

@@ -301,23 +301,35 @@ struct FakeEvent {
   std::atomic<u64> recorded{0}, reached{0}, at_ns{0};
 };
 
-// Plain launches: one thread does what all blocks would.
+// Plain launches: one thread does what all blocks would, in the first pass what all passes would;
+// or the blocks of each pass run one after the other.
+using PassCode = void (*)(void* const* data, const i64* sizes, const i64* shapes, const u64* params,
+                          const i64* space, i64 begin, i64 end, i64* fault, const Pass* pass);
 struct WideKernel {
   gpures_kernel code;
+  PassCode pass_code;
   WideLayout at;
 };
 std::mutex wide_mutex;
 std::map<void*, std::unique_ptr<WideKernel>> wide_kernels;
 
-void run_wide(const WideKernel& kernel, std::vector<u64> words) {
+void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks) {
   const WideLayout& at = kernel.at;
   for (u32 a = 0; a < at.sizes; ++a) {
     words[a] = reinterpret_cast<u64>(as_worker(reinterpret_cast<u8*>(words[a])));
   }
-  kernel.code(reinterpret_cast<void* const*>(words.data()),
-              reinterpret_cast<i64*>(&words[at.sizes]), reinterpret_cast<i64*>(&words[at.shapes]),
-              &words[at.params], reinterpret_cast<i64*>(&words[at.space]), i64(words[at.begin]),
-              i64(words[at.begin + 1]), as_worker(reinterpret_cast<i64*>(words[at.fault])));
+  Pass pass{0, blocks, i64(words[at.pass]), as_worker(reinterpret_cast<u8*>(words[at.memory]))};
+  const auto call = [&](auto code, auto... more) {
+    code(reinterpret_cast<void* const*>(words.data()), reinterpret_cast<i64*>(&words[at.sizes]),
+         reinterpret_cast<i64*>(&words[at.shapes]), &words[at.params],
+         reinterpret_cast<i64*>(&words[at.space]), i64(words[at.begin]), i64(words[at.begin + 1]),
+         as_worker(reinterpret_cast<i64*>(words[at.fault])), more...);
+  };
+  if (!kernel.pass_code) {
+    if (pass.number == 0) call(kernel.code);
+    return;
+  }
+  for (; pass.block < pass.blocks; ++pass.block) call(kernel.pass_code, &pass);
 }
 
 int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
@@ -331,8 +343,8 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
     const u64* const words = static_cast<u64*>(parameters[0]);
     wide_launches.fetch_add(1);
     static_cast<FakeStream*>(stream)->add(
-        [&kernel, given = std::vector<u64>(words, words + kernel.at.words)] {
-          run_wide(kernel, given);
+        [&kernel, grid, given = std::vector<u64>(words, words + kernel.at.words)] {
+          run_wide(kernel, given, grid);
         });
     return 0;
   }
@@ -458,14 +470,22 @@ EXPORT void fake_cuda_synchronize(void* stream) {
   while (!static_cast<FakeStream*>(stream)->idle()) std::this_thread::yield();
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
-EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
-                                   unsigned param_words) {
-  auto kernel = std::make_unique<WideKernel>(WideKernel{
-      reinterpret_cast<gpures_kernel>(code), WideLayout(arrays, shape_words, param_words)});
+static void* add_wide(const WideKernel& made) {
+  auto kernel = std::make_unique<WideKernel>(made);
   std::lock_guard lock(wide_mutex);
   void* const entry = kernel.get();
   wide_kernels[entry] = std::move(kernel);
   return entry;
+}
+EXPORT void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
+                                   unsigned param_words) {
+  return add_wide({reinterpret_cast<gpures_kernel>(code), nullptr,
+                   WideLayout(arrays, shape_words, param_words)});
+}
+EXPORT void* fake_cuda_wide_kernel_in_passes(void* code, unsigned arrays, unsigned shape_words,
+                                             unsigned param_words) {
+  return add_wide(
+      {nullptr, reinterpret_cast<PassCode>(code), WideLayout(arrays, shape_words, param_words)});
 }
 EXPORT void* fake_cuda_device_memory(std::size_t bytes) {
   bytes = (bytes + 4095) / 4096 * 4096;

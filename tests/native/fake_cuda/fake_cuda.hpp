@@ -26,6 +26,10 @@ void* fake_cuda_ring_kernel();
 // params. Never given back.
 void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
                             unsigned param_words);
+// The same of a function that runs one block of one pass (shared/wide_plan.hpp), which it gets as a
+// last argument, `const Pass*`.
+void* fake_cuda_wide_kernel_in_passes(void* code, unsigned arrays, unsigned shape_words,
+                                      unsigned param_words);
 // Zeroed. Never given back: a test double needs no more.
 void* fake_cuda_device_memory(std::size_t bytes);
 // Threads a block runs with, from the next launch on.

@@ -6,6 +6,7 @@
 
 #include "../../shared/dtype.hpp"
 #include "../../shared/kernel_abi.hpp"
+#include "../../shared/wide_plan.hpp"
 
 namespace gpures::library {
 
@@ -40,6 +41,7 @@ struct Entry {
   const char* extents[kMaxBindings];  // "ik": equal letters are equal extents; null: any
   const char* formula;                // "z = x + y": names the arrays in binding order, for people
   const char* code;                   // a text that ends in "Kernel = <the C++ type that runs>]"
+  WidePlanner plan;                   // null: a device runs it in one launch
 };
 
 // Instruction sets that the library is built for; off x86-64 all of them mean kBaseline.

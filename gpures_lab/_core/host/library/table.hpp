@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "../../shared/library/elementwise.hpp"
+#include "../../shared/library/wide/all.hpp"
 #include "catalogue.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -56,6 +57,18 @@ gpures_kernel entry_point([[maybe_unused]] Isa isa) {
 template <class Kernel>
 const char* kernel_type_text() {
   return __PRETTY_FUNCTION__;
+}
+
+template <class Kernel>
+WidePlanner planner() {
+  if constexpr (kInPasses<Kernel>) {
+    return [](const i64* sizes, const i64* shapes, const i64* space) {
+      return InPasses<Kernel>::plan(
+          Call{nullptr, sizes, shapes, nullptr, space, 0, space[0], nullptr});
+    };
+  } else {
+    return nullptr;
+  }
 }
 
 // Which binding positions hold equal handles: kSame[p] is the first position that holds p's.
@@ -225,6 +238,7 @@ class Table {
     row.alias_count = static_cast<int>(operation.aliases.size());
     row.fn = entry_point<Kernel>(isa_);
     row.code = kernel_type_text<Kernel>();
+    row.plan = planner<Kernel>();
     row.arrays = static_cast<u8>(dtypes.size());
     row.inputs = static_cast<u8>(inputs);
     row.params = static_cast<u8>(operation.params.size());

@@ -34,6 +34,8 @@ class DeviceBlock {
   GPURES_HD void add(Word* word, Word value) const {
     atomicAdd(word, value);
   }
+  // To `value`, if it is less.
+  GPURES_HD void raise(i64* word, i64 value) const { atomicMax(word, value); }
 
  private:
   u32 thread_, threads_;

@@ -3,12 +3,14 @@
 #pragma once
 
 #include "../kernel_abi.hpp"
+#include "../wide_plan.hpp"
 #include "block.hpp"
 
 namespace gpures {
 
-// The wide path's launch parameter: the words of `Arguments` one after the other, then the range
-// and the address of the fault words. Filled by the host, which knows the counts as well.
+// The wide path's launch parameter: the words of `Arguments` one after the other, then the range,
+// what a kernel in passes has (wide_plan.hpp), and the address of the fault words. Filled by the
+// host, which knows the counts as well.
 template <int Arrays, int ShapeWords, int ParamWords>
 struct WideCall {
   u64 data[Arrays];
@@ -17,6 +19,8 @@ struct WideCall {
   u64 params[ParamWords > 0 ? ParamWords : 1];
   i64 space[kMaxIndices];
   i64 begin, end;
+  u8* memory;
+  i64 pass;
   i64* fault;
 };
 
@@ -46,4 +50,19 @@ GPURES_HD Arguments arguments_of(const Wide& call) {
     const gpures::u32 thread = blockIdx.x * blockDim.x + threadIdx.x;                    \
     Kernel::run(gpures::DeviceBlock(thread, gridDim.x * blockDim.x, scratch),            \
                 gpures::arguments_of(call), call.begin, call.end);                       \
+  }
+
+// The same for `Kernel::run_pass(block, pass, arguments, begin, end)`: every block has a scratch
+// area, and a launch is one pass.
+#define GPURES_DEVICE_KERNEL_IN_PASSES(symbol, Kernel, arrays, shape_words, param_words) \
+  extern "C" __device__ void symbol(gpures::Arguments arguments, gpures::i64 begin,      \
+                                    gpures::i64 end, gpures::DeviceBlock block) {        \
+    Kernel::run(block, arguments, begin, end);                                           \
+  }                                                                                      \
+  extern "C" __global__ void __launch_bounds__(256, 2) wide_##symbol(                    \
+      const __grid_constant__ gpures::WideCall<arrays, shape_words, param_words> call) { \
+    extern __shared__ __align__(16) gpures::u8 scratch[];                                \
+    const gpures::Pass pass{blockIdx.x, gridDim.x, call.pass, call.memory};              \
+    Kernel::run_pass(gpures::DeviceBlock(threadIdx.x, blockDim.x, scratch), pass,        \
+                     gpures::arguments_of(call), call.begin, call.end);                  \
   }

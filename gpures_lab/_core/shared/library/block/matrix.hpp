@@ -13,6 +13,7 @@ template <class T, int A, int X, int Z>
 struct OnBlock<Gemv<T, A, X, Z>> {
   static constexpr bool kAnyBlocks = false;
   static constexpr bool kPairwise = kIsReal<Real<T>>;
+  static constexpr i64 kAlone = Pairwise<float>::kLeaf / 2;  // columns of a row for one thread
 
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
@@ -24,7 +25,7 @@ struct OnBlock<Gemv<T, A, X, Z>> {
     const auto load = [&](i64 i) GPURES_LAMBDA {
       return LoadProduct<T>{array<T>(call, A) + i * columns, x};
     };
-    if (columns <= Pairwise<float>::kLeaf / 2) {
+    if (columns <= kAlone) {
       for_each_strided(
           block, [&](i64 i) GPURES_LAMBDA { z[i] = alone(load(i), columns); }, call.begin,
           call.end);

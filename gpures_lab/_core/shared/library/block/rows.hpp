@@ -86,7 +86,6 @@ struct OnBlock<LayerNorm<T, Ndim, X, Weight, Bias, Z>> {
         });
   }
 
- private:
   struct Index {
     const T *x, *weight, *bias;
     T* z;
@@ -96,6 +95,7 @@ struct OnBlock<LayerNorm<T, Ndim, X, Weight, Bias, Z>> {
     }
   };
 
+  // What writes a row's elements.
   static GPURES_OP Index index(const Call& call, i64 row, i64 columns, T mean, T deviation) {
     return {array<T>(call, X) + row * columns,
             array<T>(call, Weight),

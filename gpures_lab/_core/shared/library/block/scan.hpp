@@ -17,16 +17,23 @@ struct OnBlock<Scan<T, X, Z>> {
 
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
-    const T* const x = array<T>(call, X);
     Out* const z = array<Out>(call, Z);
+    const Out* const before = call.begin > 0 ? z + call.begin - 1 : nullptr;
+    tiles(block, array<T>(call, X), z, before, call.begin, call.end);
+  }
+
+  // Elements [begin, end) on top of `before`, what those before them come to: null, there are none.
+  template <class Block, class In>
+  static GPURES_OP void tiles(const Block& block, const In* x, Out* z, const Out* before, i64 begin,
+                              i64 end) {
     Out* const tile = reinterpret_cast<Out*>(block.scratch());
-    for (i64 first = call.begin; first < call.end; first += kTile) {
-      const i64 count = call.end - first < kTile ? call.end - first : kTile;
+    for (i64 first = begin; first < end; first += kTile) {
+      const i64 count = end - first < kTile ? end - first : kTile;
       for_each_strided(
           block, [&](i64 i) GPURES_LAMBDA { tile[i] = convert<Out>(x[first + i]); }, 0, count);
       // Element 0 is thread 0's own. The scan starts with the element itself, not 0 plus it: a
       // leading -0 stays, as in NumPy.
-      if (block.thread() == 0 && first > 0) tile[0] = add(z[first - 1], tile[0]);
+      if (block.thread() == 0 && before) tile[0] = add(*before, tile[0]);
       block.sync();
       if constexpr (kIsInteger<Out>) {
         scan_parts(block, tile, count);
@@ -36,6 +43,7 @@ struct OnBlock<Scan<T, X, Z>> {
       block.sync();
       for_each_strided(block, [&](i64 i) GPURES_LAMBDA { z[first + i] = tile[i]; }, 0, count);
       block.sync();
+      before = z + first + count - 1;
     }
   }
 

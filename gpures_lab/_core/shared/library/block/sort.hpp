@@ -17,11 +17,18 @@ struct OnBlock<Sort<T, X, Z>> {
 
   template <class Block>
   static GPURES_OP void run(const Block& block, const Call& call) {
-    const T* const x = array<T>(call, X);
     T* const z = array<T>(call, Z);
     const i64 n = call.end;
     Key* const keys =
         n <= kScratchKeys ? reinterpret_cast<Key*>(block.scratch()) : array<Key>(call, Z);
+    sort(block, array<T>(call, X), keys, n);
+    for_each_strided(block, [=](i64 i) GPURES_LAMBDA { z[i] = from_key<T>(keys[i]); }, 0, n);
+    block.sync();
+  }
+
+  // The keys of x, in order.
+  template <class Block>
+  static GPURES_OP void sort(const Block& block, const T* x, Key* keys, i64 n) {
     // Highest: a NaN's key is above every number's.
     for_each_strided(block, [=](i64 i) GPURES_LAMBDA { keys[i] = to_key<Highest>(x[i]); }, 0, n);
     block.sync();
@@ -41,8 +48,6 @@ struct OnBlock<Sort<T, X, Z>> {
         });
       }
     }
-    for_each_strided(block, [=](i64 i) GPURES_LAMBDA { z[i] = from_key<T>(keys[i]); }, 0, n);
-    block.sync();
   }
 
  private:
