@@ -131,6 +131,21 @@ def test_the_arena_grows_in_a_window(make_lab: Callable[..., gl.GrainManager]) -
         assert (array.read().result(LIMIT_S) == number).all()
 
 
+def test_memory_and_images_come_while_a_stream_captures(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
+    """Would catch: an allocation that ends the capture of the thread it came to, or of another."""
+    grain = make_lab("default").grain()
+    double.modes.clear()
+    grain.allocate(1 << 20)  # the first memory, the first image, then more of both
+    y = grain.allocate(1 << 22)
+    pinned = grain.allocate(1 << 10, memory_type="pinned")
+    grain.compute("kernels/Sub", inputs=[y, y], outputs=[y]).result(LIMIT_S)
+    assert not pinned.read().result(LIMIT_S).any()
+    assert double.modes == {2}  # CU_STREAM_CAPTURE_MODE_RELAXED
+    assert double.native.fake_cuda_capture_mode() == 0  # this thread's own is back
+
+
 def test_what_is_too_heavy_for_the_ring_goes_wide(
     make_lab: Callable[..., gl.GrainManager], double: CupyDouble
 ) -> None:
