@@ -74,7 +74,8 @@ class CupyDouble(RecordingCupy):
             "malloc": self._malloc,
             "memsetAsync": self._memset,
             "hostAlloc": self._host_alloc,
-            "freeHost": self._free_host,
+            "free": self._free,
+            "freeHost": self._free,
             "streamCreateWithPriority": self._begin,
             "streamCreateWithFlags": lambda *_: self.native.fake_cuda_stream(),
             "streamSynchronize": self.native.fake_cuda_synchronize,
@@ -112,8 +113,10 @@ class CupyDouble(RecordingCupy):
         self._pinned[address] = memory
         return address
 
-    def _free_host(self, address: int) -> None:
-        self.calls.append(("freeHost", address))  # kept mapped: a late write must not crash a test
+    def _free(self, address: int) -> None:
+        self.calls.append(("free", address))
+        if address in self._pinned:  # not the engine's own, and not what only makes the context
+            self._pinned[address].madvise(mmap.MADV_REMOVE)  # mapped still: no late write crashes
 
     def _module(self) -> Any:
         return _Module(self)
