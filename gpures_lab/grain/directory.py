@@ -64,7 +64,8 @@ class GrainManager(HasCheckpoints):
         Grains without messages for this long are deactivated; never when None.
     state_url, blobs_url
         SQLAlchemy URL of the checkpoints' database, fsspec URL of their contents; a SQLite file
-        and a folder in the user's data folder when None. Opened at first use.
+        and a folder in the user's data folder when None. Opened at first use, or when a grain is
+        made durable.
     ring
         Slots, linger, lease, spin, and how many rings there may be.
 
@@ -155,7 +156,7 @@ class GrainManager(HasCheckpoints):
         placement: str | None = None,
         durable: bool | None = None,
     ) -> Grain:
-        """Return the grain of this key; it always exists. Never blocks.
+        """Return the grain of this key; it always exists. Waits for no message.
 
         Parameters
         ----------
@@ -179,8 +180,8 @@ class GrainManager(HasCheckpoints):
         Warns
         -----
         RuntimeWarning
-            The grain was made durable over a checkpoint that was not restored: nothing of it could
-            be saved.
+            The grain was made durable over a checkpoint that was not restored, or its store cannot
+            be used (looked at for a second at most): nothing of it could be saved.
         """
         return find(self, key, dtype=dtype, device=device, placement=placement, durable=durable)
 

@@ -79,9 +79,12 @@ def test_a_full_disk_under_memory_pressure(lab: gl.GrainManager) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (MIB, before[1]))  # files end after half of it
     try:
-        with pytest.raises(gl.PoolExhausted):
+        with pytest.raises(
+            gl.PoolExhausted, match=r"no room for the memory of a deactivated grain in /.*disk"
+        ) as told:
             other.allocate(MIB)
-        with pytest.raises(gl.StateConflict, match="no room"):
+        assert isinstance(told.value.__cause__, gl.StateConflict)
+        with pytest.raises(gl.StateConflict, match="no room for the memory of"):
             grain.deactivate().result(LIMIT_S)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -484,9 +484,9 @@ def test_restore_comes_after_the_checkpoints_asked_for_before(
     x.release()
     saved = lab._saver.saved
 
-    def waited(each: gl.Grain) -> None:
+    def waited(grain: gl.Grain) -> None:
         leave.set()
-        saved(each)
+        saved(grain)
 
     lab._saver.saved = waited  # type: ignore[method-assign]
     back = lab.restore("g")

@@ -10,6 +10,7 @@
 ``hashing.py``     digests computed while the disk works
 ``pace.py``        rests, where a save takes its cores from those who serve messages
 ``database.py``    tables, schema version, migrations, transactions
+``urls.py``        what can be said of them before anything is opened
 ``places.py``      where both lie unless a URL says otherwise; private files
 ``failures.py``    what went wrong below, as one of our exceptions with a cure
 =================  ======================================================================

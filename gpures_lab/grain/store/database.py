@@ -74,22 +74,36 @@ MIGRATIONS: list[Callable[[sa.Connection], None]] = [_create]
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 
 
+def url_of(url: str) -> sa.URL:
+    """Parse the URL of a database."""
+    return sa.make_url(url)
+
+
+def sqlite_path(url: sa.URL) -> Path | None:
+    """Return the file of a SQLite database, None of another, or raise `InvalidOption`."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    path = url.database
+    if not path or path == ":memory:" or path.startswith("file:"):
+        name = url.render_as_string(hide_password=True)
+        raise InvalidOption(
+            f"state_url={name!r} names no file; use sqlite:///folder/state.sqlite",
+            name="state_url",
+            value=name,
+        )
+    return Path(path)
+
+
 class Database:
     """A database at the newest schema version; connections last for one transaction."""
 
     def __init__(self, url: str) -> None:
-        parsed = sa.make_url(url)
+        parsed = url_of(url)
         self.name = parsed.render_as_string(hide_password=True)
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        if self._sqlite:
-            path = parsed.database
-            if not path or path == ":memory:" or path.startswith("file:"):
-                raise InvalidOption(
-                    f"state_url={self.name!r} names no file; use sqlite:///folder/state.sqlite",
-                    name="state_url",
-                    value=self.name,
-                )
-            private_file(Path(path))
+        path = sqlite_path(parsed)
+        self._sqlite = path is not None
+        if path is not None:
+            private_file(path)
         self._engine = sa.create_engine(parsed, poolclass=NullPool)
         if self._sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
