@@ -20,12 +20,17 @@ __all__ = ["close", "keep_durable", "living"]
 logger = logging.getLogger("gpures_lab")
 
 EXIT_DRAIN_NS = 100_000_000
+EXIT_SAVE_NS = 3_000_000_000
+"""How long an exit waits for a kernel where a durable grain is to be saved."""
 living: weakref.WeakSet[GrainManager] = weakref.WeakSet()
 """Every manager of the process that somebody holds."""
 
 
-def keep_durable(owner: GrainManager) -> None:
-    """Save the durable grains that have changed; messages are refused already, and have ended."""
+def keep_durable(owner: GrainManager, *, drained: bool = True) -> None:
+    """Save the durable grains that have changed; messages are refused already.
+
+    Unless all have ended (``drained``), a grain is saved only if nothing can change it any more.
+    """
     ending = []
     for grain in owner.grains.values():
         if not (grain._live() or grain.durable) or owner._residency.is_kept(grain):
@@ -33,6 +38,12 @@ def keep_durable(owner: GrainManager) -> None:
         if not grain.durable:
             ending.append(grain.key)
         elif grain._changed():
+            # A program may write to other grains than the one that waits for it.
+            if not drained and (owner._stores or grain._counts()["pending"]):
+                logger.warning(
+                    "durable grain %r was not saved: a kernel was still running at exit", grain.key
+                )
+                continue
             try:
                 keep(grain, owner._residency.contents_at_the_end(grain))
             except GpuResError as error:
@@ -105,9 +116,13 @@ def _exit(owner: GrainManager) -> None:
     owner._exiting = True
     owner._engine.refuse()
     try:
-        if owner._engine.wait_drained(EXIT_DRAIN_NS):
+        drained = owner._engine.wait_drained(EXIT_DRAIN_NS)
+        if not drained and any(each.durable and each._changed() for each in owner.grains.values()):
+            drained = owner._engine.wait_drained(EXIT_SAVE_NS)
+        if drained:
             owner._saver.drain()
-            keep_durable(owner)
+        if drained or owner.driver.name == "host":  # past the ring, which a device cannot
+            keep_durable(owner, drained=drained)
         elif any(grain.durable for grain in owner._grains.values()):
             logger.warning("durable grains were not saved: a kernel was still running at exit")
     finally:

@@ -176,7 +176,9 @@ def test_a_slow_kernel_of_few_indices_is_no_stall(tmp_path: Path, way: str) -> N
     """Seconds without a sign of life from a kernel that ends index after index: everything lost."""
     script = tmp_path / "slow.py"
     script.write_text(SLOW)
-    done = run_python(f"import runpy, sys\nsys.argv = ['', {way!r}]\nrunpy.run_path({str(script)!r})")
+    done = run_python(
+        f"import runpy, sys\nsys.argv = ['', {way!r}]\nrunpy.run_path({str(script)!r})"
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
