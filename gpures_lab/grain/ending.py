@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import logging
+import time
 import warnings
 import weakref
 from typing import TYPE_CHECKING
 
 from gpures_lab.errors import GpuResError
 from gpures_lab.grain.checkpoint import keep
+from gpures_lab.grain.kept import with_durable
 from gpures_lab.grain.unseen import report_unseen
 
 if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
 
-__all__ = ["close", "keep_durable", "living"]
+__all__ = ["close", "close_dropped", "keep_durable", "living"]
 
 logger = logging.getLogger("gpures_lab")
 
 EXIT_DRAIN_NS = 100_000_000
 EXIT_SAVE_NS = 3_000_000_000
 """How long an exit waits for a kernel where a durable grain is to be saved."""
+_dropped: set[GrainManager] = set()  # being closed by a thread of their own
 living: weakref.WeakSet[GrainManager] = weakref.WeakSet()
 """Every manager of the process that somebody holds."""
 
@@ -84,8 +88,31 @@ def close(owner: GrainManager) -> None:
         )
 
 
+def close_dropped(owner: GrainManager) -> None:
+    """Close a manager that nobody holds any more. Returns at once, for the collector calls it.
+
+    Whatever code the collector interrupted may hold any lock, so another thread does the work.
+    """
+    warnings.warn(
+        f"a GrainManager on {owner.driver.label} was dropped without close(): "
+        f"{len(owner._grains):,} grain(s) end with it; use a with block, or gl.manager()",
+        ResourceWarning,
+        stacklevel=2,
+    )
+    _dropped.add(owner)
+    _thread.start_new_thread(_finish, (owner,))
+
+
 def _finish(owner: GrainManager) -> bool:
     owner._closed = True
+    with_durable.discard(owner)
+    try:
+        return _let_go(owner)
+    finally:
+        _dropped.discard(owner)
+
+
+def _let_go(owner: GrainManager) -> bool:
     if owner._sampler is not None:
         owner._sampler.close()
     if owner._idle is not None:
@@ -134,3 +161,6 @@ def _close_all() -> None:
     for each in list(living):
         if not each.closed:
             _exit(each)
+    limit = time.monotonic() + 1
+    while _dropped and time.monotonic() < limit:
+        time.sleep(0.001)
