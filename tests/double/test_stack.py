@@ -200,3 +200,25 @@ def test_a_checkpoint_copies_past_the_ring(
     np.testing.assert_array_equal(handles["big"].read().result(LIMIT_S), data)
     assert (handles["small"].read().result(LIMIT_S) == 3).all()
     assert (handles["pinned"].read().result(LIMIT_S) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(2, "no memory left"), (701, "registers"), (1, "invalid")]
+)
+def test_a_launch_that_is_refused_is_one_error(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, code: int, words: str
+) -> None:
+    """Would catch: one kernel that asks for too much and takes the whole device with it."""
+    grain = make_lab("slots4-stream").grain()
+    x, z = grain.allocate(64), grain.allocate(64)
+    x.write(2)
+    grain.compute(add, inputs=[x, x], outputs=[z]).result(LIMIT_S)
+    z.write(7).result(LIMIT_S)
+    double.native.fake_cuda_refuse(code)
+    refused = grain.compute(add, inputs=[x, x], outputs=[z])
+    later = grain.compute(add, inputs=[z, x], outputs=[z])
+    with pytest.raises(gl.KernelFault, match=f"Add was not launched.*{words}") as caught:
+        refused.result(LIMIT_S)
+    assert caught.value.fields["cuda_error"] == code
+    later.result(LIMIT_S)
+    assert (z.read().result(LIMIT_S) == 9).all()

@@ -37,7 +37,7 @@ class CudaDriver final : public Driver {
   void wake(u32) override {}                          // a poller polls
   void end_lease(const EngineView&, u64) override {}  // its own clock tells it
   bool is_lost() override;
-  bool start_work(u32 slot, const StreamWork& work) override;
+  Started start_work(u32 slot, const StreamWork& work, u64& why) override;
   bool is_done(u32 slot, WorkResult& result) override;
   bool shutdown(u64 limit_ns) override;
 
@@ -60,7 +60,7 @@ class CudaDriver final : public Driver {
     bool may_fault = false;
   };
   bool note(Result result);  // true: the device is lost
-  bool launch_wide(u32 slot, const StreamWork& work);
+  Started launch_wide(u32 slot, const StreamWork& work, u64& why);
   bool fill(const StreamWork& work);
 
   const Api& api_;

@@ -36,6 +36,7 @@ enum class Status : u16 {
   kRingClosed = 33,
   kDeviceLost = 34,
   kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
+  kNotLaunched = 36,  // the driver refused a plain launch; value = its error
 };
 
 inline constexpr u32 kPageBytes = 4096;

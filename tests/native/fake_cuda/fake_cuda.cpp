@@ -26,7 +26,7 @@ using namespace gpures;
 namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
-std::atomic<int> fault{cuda::kSuccess};
+std::atomic<int> fault{cuda::kSuccess}, refusal{0};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
@@ -341,6 +341,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
     if (found == wide_kernels.end()) return 400;  // invalid handle
     const WideKernel& kernel = *found->second;
     const u64* const words = static_cast<u64*>(parameters[0]);
+    if (const int error = refusal.exchange(0)) return error;
     wide_launches.fetch_add(1);
     static_cast<FakeStream*>(stream)->add(
         [&kernel, grid, given = std::vector<u64>(words, words + kernel.at.words)] {
@@ -506,6 +507,7 @@ EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
+EXPORT void fake_cuda_refuse(int code) { refusal = code; }
 EXPORT void fake_cuda_fault(int code) { fault = code; }
 EXPORT FakeCounts fake_cuda_counts() {
   return {calls.load(), launches.load(), wide_launches.load(), wrong_context.load(),
