@@ -158,14 +158,24 @@ Started CudaDriver::launch_wide(u32 slot, const StreamWork& work, u64& why) {
 bool CudaDriver::fill(const StreamWork& work) {
   const u64 count = work.bytes / work.element;
   const Stream stream = device_.work_streams[stream_of(WorkKind::kFill)];
-  switch (work.element) {
-    case 1:
-      return !note(api_.memset8_async(work.to, u8(work.value), count, stream));
-    case 2:
-      return !note(api_.memset16_async(work.to, u16(work.value), count, stream));
-    default:
-      return !note(api_.memset32_async(work.to, work.value, count, stream));
+  const u32 words = work.element / 4;
+  if (work.element == 1)
+    return !note(api_.memset8_async(work.to, u8(work.value[0]), count, stream));
+  if (work.element == 2) {
+    return !note(api_.memset16_async(work.to, u16(work.value[0]), count, stream));
   }
+  if (std::all_of(work.value, work.value + words, [&](u32 w) { return w == work.value[0]; })) {
+    return !note(api_.memset32_async(work.to, work.value[0], work.bytes / 4, stream));
+  }
+  // The driver sets no larger elements: one is put together, then what there is is doubled.
+  for (u32 w = 0; w < words; ++w) {
+    if (note(api_.memset32_async(work.to + 4 * w, work.value[w], 1, stream))) return false;
+  }
+  for (u64 filled = work.element; filled < work.bytes; filled *= 2) {
+    const u64 more = std::min(filled, work.bytes - filled);
+    if (note(api_.memcpy_async(work.to + filled, work.to, more, stream))) return false;
+  }
+  return true;
 }
 
 bool CudaDriver::is_done(u32 slot, WorkResult& result) {

@@ -209,6 +209,7 @@ class Engine {
   void allocate_memory();
   const RingView* use_memory(const EngineMemory& memory);
   void launch_locked();
+  void nudge_keeper();
   void set_clocks();
   void rouse_all();
   void on_left(u32 ring, bool waits, bool last);
@@ -256,6 +257,7 @@ class Engine {
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
+  std::atomic<bool> launching_{false}, nudged_{false};
   std::vector<KernelPath> kernels_;
   std::vector<WidePlanner> planners_;
   std::atomic<bool> wants_memory_;

@@ -17,6 +17,16 @@ bool Engine::slots_left() const {
                      [](const auto& ring) { return ring->placed() != 0; });
 }
 
+// For a thread that must not wait for a driver's call, nor for the lock of one that makes it.
+void Engine::nudge_keeper() {
+  nudged_.exchange(true);
+  while (!launching_) {  // a launch under way tells the keeper when it is over
+    std::unique_lock lock(launch_mutex_, std::try_to_lock);
+    if (lock) return keeper_wake_.notify_one();
+    cpu_relax();  // all others hold it for a microsecond
+  }
+}
+
 void Engine::keep() {
   constexpr auto kTick = std::chrono::milliseconds(1);
   constexpr u64 kAwakeFor = 50'000'000;  // bursts do not pay a wake-up each
@@ -29,7 +39,8 @@ void Engine::keep() {
     if (work || !exited_locked()) busy_until = now + kAwakeFor;
     if (now >= busy_until) {
       keeper_asleep_ = true;
-      keeper_wake_.wait(lock, [&] { return stop_keeper_ || work_left() || !exited_locked(); });
+      keeper_wake_.wait(lock,
+                        [&] { return stop_keeper_ || nudged_ || work_left() || !exited_locked(); });
       keeper_asleep_ = false;
       stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
     } else if (works_ != 0) {
@@ -42,6 +53,7 @@ void Engine::keep() {
       keeper_wake_.wait_for(lock, kTick);
     }
     if (stop_keeper_) return;
+    nudged_ = false;
     // A program reads no clock between its steps. [R12]
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);

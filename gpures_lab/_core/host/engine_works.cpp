@@ -13,6 +13,7 @@ void Engine::work_posted() {
 
 void Engine::drive_works() {
   if (works_.load(std::memory_order_acquire) == 0) return;
+  if (options_.device && Unlocked::is_forbidden()) return nudge_keeper();
   const Unlocked unlocked(options_.device);
   std::lock_guard works(works_mutex_);
   for (auto& flying : flying_) {

@@ -45,7 +45,7 @@ void perform(const StreamWork& work, WorkResult& result) {
       return;
     case WorkKind::kFill:
       for (u64 at = 0; at < work.bytes; at += work.element) {
-        std::memcpy(to + at, &work.value, work.element);
+        std::memcpy(to + at, work.value, work.element);
       }
       return;
   }

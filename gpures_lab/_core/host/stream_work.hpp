@@ -61,9 +61,11 @@ struct StreamWork {
 
   const WorkKind kind;
   const u64 posted;  // ticks
-  // kCopyIn, kCopyOut; kFill: `to` and `bytes`, elements of 1, 2 or 4 bytes each `value`.
+  // kCopyIn, kCopyOut; kFill: `to` and `bytes`, elements of 1, 2, 4, 8 or 16 bytes
+  // each `value`.
   u64 to = 0, from = 0, bytes = 0;
-  u32 element = 1, value = 0;
+  u32 element = 1;
+  u32 value[4] = {};
   // kLaunch: the words of WideCall (shared/device/kernel.hpp); the driver sets the last two, the
   // number of the pass and the address of the fault words.
   u32 kernel = 0;

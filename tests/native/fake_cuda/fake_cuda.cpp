@@ -26,6 +26,7 @@ using namespace gpures;
 namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
+std::atomic<int> launcher{0};
 std::atomic<int> fault{cuda::kSuccess}, refusal{0};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
@@ -355,6 +356,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
   const u64 expected_out = *static_cast<u64*>(parameters[3]);
   if (engine.rings != grid) return 1;  // invalid value
   launches.fetch_add(1);
+  launcher = gettid();
   static_cast<FakeStream*>(stream)->add([=] { run_ring(engine, rings, epoch, expected_out); });
   return 0;
 }
@@ -507,6 +509,7 @@ EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
+EXPORT int fake_cuda_launcher() { return launcher; }
 EXPORT void fake_cuda_refuse(int code) { refusal = code; }
 EXPORT void fake_cuda_fault(int code) { fault = code; }
 EXPORT FakeCounts fake_cuda_counts() {
