@@ -40,6 +40,7 @@ void CudaDriver::use_memory(const EngineMemory& memory, const EngineView& view,
   control_ = view.control;
   work_faults_ = view.work_faults;
   seen_faults_ = view.seen_faults;
+  begun_works_ = view.begun_works;
   rings_ = rings;
 }
 
@@ -133,6 +134,9 @@ Started CudaDriver::launch_wide(u32 slot, const StreamWork& work, u64& why) {
   }
   std::vector<u64> words = work.words;
   words.back() = fault;
+  slots_[slot].mark = marks_ += 64;  // more than a launch has passes
+  words[words.size() - 4] = reinterpret_cast<u64>(begun_works_ + slot);
+  words[words.size() - 3] = slots_[slot].mark;
   u64& pass = words[words.size() - 2];
   void* parameters[] = {words.data()};  // copied before the call returns
   const WidePlan& plan = work.plan;
@@ -176,6 +180,11 @@ bool CudaDriver::fill(const StreamWork& work) {
     if (note(api_.memcpy_async(work.to + filled, work.to, more, stream))) return false;
   }
   return true;
+}
+
+u64 CudaDriver::progress(u32 slot) {
+  const u64 said = HostWords::load_relaxed_sys(begun_works_[slot].value);
+  return said >= slots_[slot].mark ? said : 0;  // less: an earlier work's
 }
 
 bool CudaDriver::is_done(u32 slot, WorkResult& result) {

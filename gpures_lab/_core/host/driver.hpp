@@ -39,6 +39,9 @@ class Driver {
   virtual Started start_work(u32 /*slot*/, const StreamWork&, u64& /*why*/) {
     return Started::kLost;
   }
+  // Of a plain launch under way: a number that is not 0 once it has begun to run, moves with each
+  // of its passes, and is no other launch's. [R6]
+  virtual u64 progress(u32 /*slot*/) { return 0; }
   // The oldest work under way of its stream, which has `slot`, is done.
   virtual bool is_done(u32 /*slot*/, WorkResult&) { return false; }
   // After `stop`. False: a worker did not end within the limit; its memory must stay.

@@ -222,6 +222,7 @@ class Engine {
   void abandon_works(Status cause);
   bool works_ended(u64 limit_ns);
   void check_stall(u64 now);
+  void check_works(u64 now);
   void fail(Status cause);
   void note_failure(Request& request);
   void note_stall();
@@ -302,6 +303,7 @@ class Engine {
   const u64 trace_begin_ = ticks();
 
   u64 stall_signature_ = 0, stall_since_ = 0;
+  u64 works_progress_ = 0, works_since_ = 0;  // of the plain launch that runs
 };
 
 // A device's worker announces nothing: it polls, or its launch has exited.

@@ -68,6 +68,7 @@ void Engine::keep() {
     drive_works();
     if (lost && !failed_) fail(Status::kDeviceLost);
     check_stall(steady_ns());
+    if (works_ != 0 && !failed_) check_works(steady_ns());
     lock.lock();
     // After the poll: what was answered needs no launch.
     if (slots_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
@@ -100,6 +101,24 @@ void Engine::check_stall(u64 now) {
   if (now - stall_since_ < options_.stall_ns) return;
   lock.unlock();
   note_stall();
+  fail(Status::kRingStalled);
+}
+
+// A plain launch has no beat: it stalls when it neither ends nor begins another of its passes. One
+// that waits for a busy device has not begun.
+void Engine::check_works(u64 now) {
+  std::unique_lock works(works_mutex_);
+  const auto& launches = flying_[stream_of(WorkKind::kLaunch)];
+  const bool runs = !launches.empty() && launches.front().work->kind == WorkKind::kLaunch;
+  const u64 progress = runs ? driver_->progress(launches.front().slot) : 0;
+  if (progress == 0 || progress != works_progress_) {
+    works_progress_ = progress;
+    works_since_ = now;
+    return;
+  }
+  if (now - works_since_ < options_.stall_ns) return;
+  stall_ = {launches.front().message.request->id, launches.front().grain->index};
+  works.unlock();
   fail(Status::kRingStalled);
 }
 

@@ -32,6 +32,7 @@ class HostDriver final : public Driver {
   bool is_done(u32 slot, WorkResult& result) override {
     return streams_[slot / kSlotsEach]->is_done(slot, result);
   }
+  u64 progress(u32 slot) override { return streams_[slot / kSlotsEach]->progress(slot); }
   bool shutdown(u64 limit_ns) override;
 
  private:

@@ -266,6 +266,7 @@ struct EngineView {
   u8* staging;
   WorkFault* work_faults;  // worker memory
   WorkFault* seen_faults;  // their copies, shared memory
+  Word* begun_works;       // written by plain launches, shared memory
   u64 handle_capacity;
   u64 block_capacity;
   u64 kernel_capacity;    // entries of `kernels` that may be read

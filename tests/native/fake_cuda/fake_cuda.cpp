@@ -316,6 +316,8 @@ std::map<void*, std::unique_ptr<WideKernel>> wide_kernels;
 
 void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks) {
   const WideLayout& at = kernel.at;
+  HostWords::store_relaxed_sys(*reinterpret_cast<u64*>(words[at.begun]),
+                               words[at.mark] + words[at.pass]);
   for (u32 a = 0; a < at.sizes; ++a) {
     words[a] = reinterpret_cast<u64>(as_worker(reinterpret_cast<u8*>(words[a])));
   }
