@@ -398,6 +398,7 @@ void a_launch_that_never_ends_is_a_stall(const char* library) {
   CHECK_EQUAL(device.engine->stall().request, id);
   CHECK_EQUAL(device.engine->stall().grain, device.grain->index);
   CHECK(!device.engine->close(0));  // it may still write
+  CHECK(!device.engine->close(0));  // and so it is for whoever asks again
   stalled_for_good = device.engine;
   gate = true;
 }

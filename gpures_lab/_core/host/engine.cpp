@@ -310,7 +310,7 @@ bool Engine::wait_drained(u64 limit_ns) {
 bool Engine::close(u64 drain_ns) {
   {
     std::lock_guard lock(launch_mutex_);
-    if (terminated_) return true;
+    if (terminated_) return ended_;
   }
   refuse();
   wait_drained(drain_ns);
@@ -334,6 +334,7 @@ bool Engine::close(u64 drain_ns) {
     }
     pool->abandon();
   }
+  ended_ = ended;
   return ended;
 }
 

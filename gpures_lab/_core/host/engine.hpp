@@ -258,6 +258,7 @@ class Engine {
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
+  std::atomic<bool> ended_{true};  // what the first close() found
   std::atomic<bool> launching_{false}, nudged_{false};
   std::vector<KernelPath> kernels_;
   std::vector<WidePlanner> planners_;
