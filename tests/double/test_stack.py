@@ -230,7 +230,7 @@ def test_a_launch_that_is_refused_is_one_error(
 def test_a_stream_fills_with_elements_of_every_size(
     make_lab: Callable[..., gl.GrainManager], dtype: str, size: int
 ) -> None:
-    """Would catch: a large element that is cut to four bytes, or neighbours that are overwritten."""
+    """Would catch: an element that is cut to four bytes, or neighbours that are overwritten."""
     grain = make_lab("slots4-stream").grain()
     value = np.array(3.25 - 7j if dtype == "complex128" else -3.25).astype(dtype)
     before, x, after = (grain.allocate(size, dtype=dtype) for _ in range(3))
