@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab._core import _native
@@ -19,10 +20,10 @@ class Borrow:
     """Holds a grain's later messages back while a view of one allocation is in use."""
 
     def __init__(self, grain: Grain, handle: object) -> None:
+        self._entered = False
         self._grain = grain
         self._handle = handle
         self._driver: Any = None
-        self._entered = False
 
     def __enter__(self) -> Any:
         grain, handle = self._grain, self._handle
@@ -56,6 +57,23 @@ class Borrow:
                 self._driver.finish_stream()
         finally:
             self._grain._unhold()
+
+    def __del__(self) -> None:
+        if not self._entered:
+            return
+        key = self._grain.key
+        try:
+            self._entered = False
+            self._grain._task = self._outer
+            self._grain._unhold()
+        finally:
+            warnings.warn(
+                f"a borrow of grain {key!r} was entered and dropped: what it held back runs now, "
+                "and the view is no longer ordered with the grain; write "
+                "`with grain.borrow(x) as a:`",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
 
 def running_task() -> object:

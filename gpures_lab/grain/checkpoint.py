@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "checkpoint", "contents_of", "copies_of", "hint_of", "keep", "restore"]
 
 LOOK_AGAIN_S = 0.0005
+LONGEST_PAUSE_S = 0.02
 HINT_S = 5.0
 """How old a look for a checkpoint may be: others write them too."""
 _numbers = itertools.count(1)
@@ -91,36 +92,46 @@ def _checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
 
 def _cut(grain: Grain) -> Contents:
     owner: GrainManager = grain._owner()
-    limit = time.monotonic() + owner.options.full_wait_s
+    since, pause = time.monotonic(), LOOK_AGAIN_S
     while True:
         owner._residency.wake(grain)
         if grain._begin_cut():
             if not grain._is_asleep():
                 break
             grain._end_cut()
-        # Somebody borrows it, or a large transfer is on its way.
-        if time.monotonic() >= limit:
+        # Messages held back and transfers come to an end; a borrow need not.
+        now = time.monotonic()
+        if not grain._is_borrowed():
+            since = now
+        elif now - since >= owner.options.full_wait_s:
             raise RingFull(
-                f"grain {grain.key!r} is borrowed, or a large transfer of it is under way, for "
-                f"{owner.options.full_wait_s:g} s; leave the with block, then checkpoint again",
+                f"grain {grain.key!r} is borrowed by another thread for "
+                f"{owner.options.full_wait_s:g} s; leave its with block, then checkpoint again",
                 grain=grain.key,
             )
-        time.sleep(LOOK_AGAIN_S)
+        time.sleep(pause)
+        pause = min(pause * 1.2, LONGEST_PAUSE_S)
     try:
-        return contents_of(grain)
+        return contents_of(grain, patient=True)
     finally:
         grain._end_cut()
 
 
-def contents_of(grain: Grain, arrays: dict[int, np.ndarray[Any, Any]] | None = None) -> Contents:
+def contents_of(
+    grain: Grain,
+    arrays: dict[int, np.ndarray[Any, Any]] | None = None,
+    *,
+    patient: bool = False,
+) -> Contents:
     """Copy what the grain holds; nobody else may change it meanwhile.
 
-    ``arrays`` are its allocations by handle, where somebody has them already.
+    ``arrays`` are its allocations by handle, where somebody has them already. When ``patient``,
+    earlier messages may take as long as they want.
     """
     handles = grain._live()
     state = grain.state.snapshot()
     if arrays is None:
-        arrays = copies_of(grain, handles)
+        arrays = copies_of(grain, handles, patient=patient)
     return Contents(
         arrays={handle.name: arrays[int(handle)] for handle in handles},
         memory_types={handle.name: handle.memory_type for handle in handles},
@@ -130,11 +141,13 @@ def contents_of(grain: Grain, arrays: dict[int, np.ndarray[Any, Any]] | None = N
     )
 
 
-def copies_of(grain: Grain, handles: list[ResidentArray]) -> dict[int, np.ndarray[Any, Any]]:
+def copies_of(
+    grain: Grain, handles: list[ResidentArray], *, patient: bool = False
+) -> dict[int, np.ndarray[Any, Any]]:
     """Copy allocations, by handle, past what holds the grain's messages back."""
     arrays = {int(handle): np.empty(handle.shape, handle.dtype) for handle in handles}
     grain._read_all(
-        [(handle, arrays[int(handle)].reshape(-1).view(np.uint8)) for handle in handles]
+        [(handle, arrays[int(handle)].reshape(-1).view(np.uint8)) for handle in handles], patient
     )
     return arrays
 

@@ -254,8 +254,9 @@ class Grain(_native.GrainBase):
         """Keep the grain's memory and state as they are at this point of its messages.
 
         Returns once the contents are copied to host memory, in ring order; hashing and writing go
-        on in the background. Messages of this grain that are posted meanwhile are held back until
-        the copy is taken; other grains go on. On `result()` the checkpoint survives a power cut.
+        on in the background. Earlier messages are waited for, however long they take; Ctrl-C ends
+        the wait. Messages of this grain that are posted meanwhile are held back until the copy is
+        taken; other grains go on. On `result()` the checkpoint survives a power cut.
 
         Parameters
         ----------
@@ -275,7 +276,7 @@ class Grain(_native.GrainBase):
         InvalidOption
             The state is not JSON-like, or this thread borrows the grain. Nothing was saved.
         RingFull
-            The grain was held by others for `full_wait_s`. Nothing was saved.
+            Another thread borrowed the grain for `full_wait_s`. Nothing was saved.
 
         Warns
         -----
@@ -294,11 +295,14 @@ class Grain(_native.GrainBase):
         -------
         Completion
             Of None, once the memory is back in the pool. A grain that could not be saved stays
-            active, and `result()` says why: `RingFull` (in use for `full_wait_s`), `StateConflict`
-            (durable, and another writer was here), or what the disk refused.
+            active, and `result()` says why: `RingFull` (borrowed by another thread, or its ring
+            without an end of later work, for `full_wait_s`), `StateConflict` (durable, and another
+            writer was here), or what the disk refused. Earlier messages may take what they need.
 
         Raises
         ------
+        InvalidOption
+            This thread borrows the grain.
         RingClosed
             The manager is closed, or another process's.
         """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import operator
 import struct
+import threading
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -63,7 +65,20 @@ class Program:
             raise InvalidOption("this program was recorded already; grain.record() makes a new one")
         self.grain._begin_record(self._steps)
         self._state = "recording"
+        self._thread = threading.get_ident()
         return self
+
+    def __del__(self) -> None:
+        # Else this thread's calls, on grains of any manager, were steps of it for ever.
+        if getattr(self, "_state", "") != "recording" or self._thread != threading.get_ident():
+            return
+        self.grain._end_record()
+        warnings.warn(
+            f"a recording on grain {self.grain.key!r} was begun and dropped: its {len(self)} "
+            "step(s) were not posted; write `with grain.record() as program:`",
+            RuntimeWarning,
+            stacklevel=2,
+        )
 
     def __exit__(
         self,

@@ -208,7 +208,7 @@ class Residency:
         Raises
         ------
         PoolExhausted
-            A grain could have made room, and the disk did not take it.
+            A grain could have made room; says why it was not put away.
         """
         engine = self._owner._engine
         limit = time.monotonic() + self._owner.options.full_wait_s
@@ -221,7 +221,8 @@ class Residency:
                 return True  # another thread has given something back
             with self.lock:
                 freed, waiting, refused = self._evict(wanting, missing)
-            if refused is not None and not freed:
+            late = time.monotonic() >= limit
+            if refused is not None and not freed and (late or not waiting):
                 raise PoolExhausted(
                     f"{bytes_text(nbytes)} do not fit: {bytes_text(pool['pool_used_bytes'])} of "
                     f"{bytes_text(pool['pool_limit_bytes'])} in use, and no grain could be put "
@@ -231,7 +232,7 @@ class Residency:
                     idle=pool["pool_idle_bytes"],
                     limit=pool["pool_limit_bytes"],
                 ) from refused
-            if freed or not waiting or time.monotonic() >= limit:
+            if freed or not waiting or late:
                 return freed > 0
             time.sleep(LOOK_AGAIN_S)
 
@@ -248,10 +249,9 @@ class Residency:
                     freed += counts["bytes"]
                 else:
                     waiting |= counts["pending"] > 0 or grain._saving > 0
-            except RingFull:
-                waiting = True  # its ring has work of others that must end first
             except GpuResError as error:  # such as a full disk; a smaller grain may still fit
                 refused = refused or error
+                waiting |= isinstance(error, RingFull)  # work of others must end first
             if freed >= missing:
                 break
         return freed, waiting, refused
@@ -333,19 +333,34 @@ class Residency:
 def deactivate(grain: Grain) -> Completion[None]:
     """Serve `Grain.deactivate`."""
     owner: GrainManager = grain._owner()
+    mark = grain._mark()
     promise: Completion[None] = grain._promise(HostWork.DEACTIVATE)
+    full_wait_s = owner.options.full_wait_s
+    borrowed_since = None
 
-    owner._saver.give(promise, lambda: _until_asleep(owner, grain))
+    def ready() -> bool:
+        nonlocal borrowed_since
+        if grain._is_borrowed():
+            borrowed_since = borrowed_since or time.monotonic()
+            return time.monotonic() - borrowed_since >= full_wait_s
+        borrowed_since = None
+        return grain._is_asleep() or grain._is_at_rest(mark)
+
+    owner._saver.give(promise, lambda: _until_asleep(owner, grain), ready)
     return promise
 
 
 def _until_asleep(owner: GrainManager, grain: Grain) -> None:
-    limit = time.monotonic() + owner.options.full_wait_s
+    full_wait_s = owner.options.full_wait_s
+    limit = time.monotonic() + full_wait_s
     while not grain._is_asleep() and not owner._residency.sleep(grain, asked=True):
-        if time.monotonic() >= limit:
+        owner._check_open()
+        borrowed = grain._is_borrowed()
+        if borrowed or time.monotonic() >= limit:
+            how = "borrowed by another thread" if borrowed else "in use (calls of others wait)"
             raise RingFull(
-                f"grain {grain.key!r} is in use (borrowed, or a call of another thread waits) for "
-                f"{owner.options.full_wait_s:g} s; it stays active",
+                f"grain {grain.key!r} is {how} for {full_wait_s:g} s; it stays active; "
+                f"{'leave its with block' if borrowed else 'wait for them'}, then deactivate again",
                 grain=grain.key,
             )
         time.sleep(LOOK_AGAIN_S)

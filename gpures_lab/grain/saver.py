@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpures_lab.errors import GpuResError
@@ -23,8 +22,16 @@ __all__ = ["Saver"]
 
 PEEK_S = 1.0
 MOST_FAILED = 64
+LOOK_AGAIN_S = 0.0005
+LONGEST_PAUSE_S = 0.02
 WAITING_JOBS = 2
 """Copies of grains that may wait for the disk; a caller with one more waits for the first."""
+
+
+class _Job(NamedTuple):
+    promise: Completion[Any]
+    work: Callable[[], object]
+    ready: Callable[[], bool] | None
 
 
 class Peek(NamedTuple):
@@ -60,7 +67,7 @@ class Saver:
         self._store_lock = threading.Lock()
         self.turn = threading.Lock()
         """Held from looking at a grain's etag to keeping the next one."""
-        self._jobs: deque[tuple[Completion[Any], Callable[[], object]]] = deque()
+        self._jobs: list[_Job] = []
         self._running = False
         self._failed: dict[int, tuple[str, str]] = {}
         self._changed = threading.Condition()
@@ -125,36 +132,59 @@ class Saver:
     def room(self) -> None:
         """Return when another job may be given; Ctrl-C ends the wait."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self._jobs) < WAITING_JOBS)
+            self._changed.wait_for(
+                lambda: sum(job.ready is None for job in self._jobs) < WAITING_JOBS
+            )
 
-    def give(self, promise: Completion[Any], work: Callable[[], object]) -> None:
-        """Do the work after all earlier work, and answer the promise with what it returns."""
+    def give(
+        self,
+        promise: Completion[Any],
+        work: Callable[[], object],
+        ready: Callable[[], bool] | None = None,
+    ) -> None:
+        """Do the work after all earlier work, and answer the promise with what it returns.
+
+        Work that has to be ``ready`` lets later work pass until it is.
+        """
         with self._changed:
-            self._jobs.append((promise, work))
+            self._jobs.append(_Job(promise, work, ready))
             if self._running:
+                self._changed.notify_all()
                 return
             self._running = True
         threading.Thread(target=self._run, name="gpures-saver", daemon=True).start()
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if not self._jobs:
-                    self._running = False
-                    self._changed.notify_all()
-                    return
-                promise, work = self._jobs[0]
+        while (job := self._next()) is not None:
             try:
-                promise._settle(work(), False)
+                job.promise._settle(job.work(), False)
             except BaseException as error:  # noqa: BLE001 - raised by result()
                 # Its frames hold copies of grains, and a promise in them would hold itself.
                 _forget_frames(error)
-                self._note(promise.request, error)
-                promise._settle(error, True)
-            del promise, work
+                self._note(job.promise.request, error)
+                job.promise._settle(error, True)
             with self._changed:
-                self._jobs.popleft()
+                self._jobs = [each for each in self._jobs if each is not job]
+                del job
                 self._changed.notify_all()
+
+    def _next(self) -> _Job | None:
+        """Wait for a job that is ready; None: there are no more, and this thread ends."""
+        pause = LOOK_AGAIN_S
+        while True:
+            with self._changed:
+                jobs = list(self._jobs)
+                if not jobs:
+                    self._running = False
+                    self._changed.notify_all()
+                    return None
+            for job in jobs:
+                if job.ready is None or job.ready():
+                    return job
+            with self._changed:
+                if len(self._jobs) == len(jobs):
+                    self._changed.wait(pause)
+            pause = min(pause * 1.2, LONGEST_PAUSE_S)
 
     def _note(self, request: int, error: BaseException) -> None:
         self._failed[request] = (type(error).__name__, str(error))

@@ -48,6 +48,7 @@ __all__ = [
     "interrupted",
     "interrupted_grain",
     "no_ring",
+    "not_at_rest",
     "quiesced",
     "refused",
     "ring_full",
@@ -300,6 +301,17 @@ def ring_full(key: str, slots: int, pending: int, waited_ns: int, ring: int) -> 
         grain=key,
         slots=slots,
         pending=pending,
+        ring=ring,
+    )
+
+
+def not_at_rest(key: str, waited_ns: int, ring: int) -> RingFull:
+    """Return the error of a copy of a grain that earlier messages of its ring may still change."""
+    return RingFull(
+        f"nothing of ring {ring} ended for {waited_ns / 1e9:.3g} s: a kernel or program, of grain "
+        f"{key!r} or of another one of that ring, still runs and may write to it, so it was not "
+        "put away; wait for its completion, or drop it with its grain's cancel(), then try again",
+        grain=key,
         ring=ring,
     )
 

@@ -32,11 +32,11 @@ def run(code: str, **options: signal.Signals) -> str:
     [
         "",
         "pending = [x.read() for _ in range(50)]",
-        "view = grain.borrow(x).__enter__(); held = x.read() ",
+        "borrow = grain.borrow(x); view = borrow.__enter__(); held = x.read()",
         "lab.quiesced().__enter__(); c = x.read()",
         "x2 = grain.allocate(10**6, name='x'); del x",
         "lab.metrics_frame",
-        "keep = grain.borrow(x).__enter__(); grain._unhold()",
+        "borrow = grain.borrow(x); keep = borrow.__enter__(); borrow.__exit__()",
     ],
 )
 def test_exit_without_close(left: str) -> None:

@@ -277,3 +277,27 @@ def test_borrow_with_everything_on_one_slow_ring(tiny: gl.GrainManager) -> None:
     assert held[1].result(timeout=LIMIT_S).tolist() == [1] * 4
     for each in (*pings, latch.done):
         each.result(timeout=LIMIT_S)
+
+
+def test_a_borrow_that_is_entered_and_dropped_holds_nothing_back(tiny: gl.GrainManager) -> None:
+    """A grain that answers nobody any more, for a with block that was never written."""
+    grain = tiny.grain("g")
+    x = grain.allocate(4)
+    with pytest.warns(RuntimeWarning, match="borrow of grain 'g' was entered and dropped.*with"):
+        view = grain.borrow(x).__enter__()
+    view[:] = 3
+    assert set(x.read().result(LIMIT_S)) == {3}
+    in_threads(1, lambda _: grain.ping().result(LIMIT_S))
+    with grain.borrow(x) as again:
+        assert set(again) == {3}
+
+
+def test_a_recording_that_is_begun_and_dropped_records_nothing_more(tiny: gl.GrainManager) -> None:
+    """A thread whose every later call, on any manager, is a step of a program nobody has."""
+    grain = tiny.grain("g")
+    with pytest.warns(RuntimeWarning, match="recording on grain 'g' was begun and dropped.*with"):
+        grain.record().__enter__()
+    grain.allocate(4).write(1).result(LIMIT_S)
+    with grain.record() as program:
+        grain.ping()
+    assert program.run().result(LIMIT_S).iterations == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -142,9 +143,9 @@ def test_the_cut_waits_for_programs_of_others_posted_before(
     copying = threading.Event()
     read_all = gl.Grain._read_all
 
-    def slowly(self: gl.Grain, pairs: Any) -> None:
+    def slowly(self: gl.Grain, *arguments: Any) -> None:
         copying.set()
-        read_all(self, pairs)
+        read_all(self, *arguments)
 
     monkeypatch.setattr(gl.Grain, "_read_all", slowly)
     done: list[gl.Completion[int]] = []
@@ -347,6 +348,48 @@ def test_while_another_thread_borrows_it_waits_for_its_limit(
     leave.set()
     thread.join(LIMIT_S)
     kept(grain.checkpoint())
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["in slots", "held back"])
+def test_a_long_program_is_waited_for(
+    make_lab: Callable[..., gl.GrainManager],
+    urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    held: bool,
+) -> None:
+    """`ring 0 full: 1/1024`, or `is borrowed`, of a grain whose kernel takes its time."""
+    lab = make_lab("default", full_wait_s=0.0, **urls)
+    grain = lab.grain("g")
+    x = grain.allocate(4, name="x")
+    latch = Latch(grain)
+    latch.wait_until_running()
+    x.write(2)
+    if held:
+        grain.barrier()
+    done: list[gl.Completion[int]] = []
+    waits = threading.Event()
+    read_all, sleep = gl.Grain._read_all, time.sleep
+
+    def noticed(*arguments: Any) -> Any:
+        waits.set()
+        return (sleep if held else read_all)(*arguments)
+
+    if held:
+        monkeypatch.setattr(time, "sleep", noticed)
+    else:
+        monkeypatch.setattr(gl.Grain, "_read_all", noticed)
+    thread = threading.Thread(target=lambda: done.append(grain.checkpoint()), daemon=True)
+    thread.start()
+    assert waits.wait(LIMIT_S)
+    thread.join(0.05)  # it takes longer than full_wait_s
+    assert thread.is_alive()
+    monkeypatch.undo()
+    latch.open()
+    thread.join(LIMIT_S)
+    assert kept(done[0]) == 1
+    del latch
+    grain.discard()
+    assert set(lab.restore("g").handles["x"].read().result(LIMIT_S)) == {2}
 
 
 def test_the_kernels_it_used_are_named(lab: gl.GrainManager) -> None:

@@ -352,6 +352,74 @@ def test_a_grain_in_use_is_not_taken_for_room(
     assert "deactivated" in repr(grain)
 
 
+def test_a_deactivation_waits_for_earlier_messages_and_lets_others_pass(
+    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]
+) -> None:
+    """A long program told as a full ring; a checkpoint of another grain behind it."""
+    lab = make_lab(full_wait_s=0.05, **urls)
+    grain, other = lab.grain("g"), lab.grain("other", placement="dedicated")
+    x = grain.allocate(10, name="x")
+    latch = Latch(grain)
+    latch.wait_until_running()
+    x.write(3)
+    barrier = grain.barrier()  # held back on the host
+    done = grain.deactivate()
+    assert other.checkpoint().result(LIMIT_S) == 1
+    assert not done.done()
+    latch.open()
+    done.result(LIMIT_S)
+    barrier.result(LIMIT_S)
+    del latch
+    assert set(x.read().result(LIMIT_S)) == {3}
+
+
+def test_who_cannot_be_put_away_for_work_of_others_says_so(
+    make_lab: Callable[..., gl.GrainManager],
+) -> None:
+    """`ring 0 full: 1/1024`, and a cure that cures nothing."""
+    lab = make_lab("default", pool_limit_bytes=4 * MIB, full_wait_s=0.05)
+    grain = lab.grain("g")
+    grain.allocate(MIB // 2, name="x").write(1).result(LIMIT_S)
+    latch = Latch(lab.grain("long"))
+    latch.wait_until_running()
+    with pytest.raises(gl.PoolExhausted, match="nothing of ring 0 ended for 0.05 s.*another one"):
+        lab.grain("wanted", placement="dedicated").allocate(MIB // 2)
+    latch.open()
+    latch.done.result(LIMIT_S)
+
+
+def test_a_deactivation_inside_a_borrow_is_refused_at_once(grain: gl.Grain) -> None:
+    """A wait for the very block that waits."""
+    x = grain.allocate(4)
+    with grain.borrow(x), pytest.raises(gl.InvalidOption, match="leave the with block"):
+        grain.deactivate()
+    asleep(grain)
+
+
+def test_a_deactivation_of_a_grain_that_another_thread_borrows(
+    make_lab: Callable[..., gl.GrainManager],
+) -> None:
+    """A wait without end for a block that is never left."""
+    lab = make_lab(full_wait_s=0.05)
+    grain = lab.grain("g")
+    x = grain.allocate(4)
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with grain.borrow(x):
+            inside.set()
+            leave.wait(LIMIT_S)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert inside.wait(LIMIT_S)
+    with pytest.raises(gl.RingFull, match="borrowed by another thread for 0.05 s"):
+        grain.deactivate().result(LIMIT_S)
+    leave.set()
+    thread.join(LIMIT_S)
+    asleep(grain)
+
+
 def test_idle_grains_are_deactivated(make_lab: Callable[..., gl.GrainManager]) -> None:
     """Memory that stays with grains nobody talks to; a busy one that loses its own."""
     lab = make_lab(idle_after_s=3600)

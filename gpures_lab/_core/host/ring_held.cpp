@@ -124,6 +124,13 @@ bool RingHost::is_idle(const Grain& grain) {
   return grain.inflight == 0 && grain.flying == 0;
 }
 
+bool RingHost::is_at_rest(const Grain& grain, u64 end) {
+  std::lock_guard guard(mutex_);
+  if (closed_) return true;
+  harvest();
+  return taken_ >= end && !grain.sending && !is_held_back(grain);
+}
+
 bool RingHost::cancel(Grain& grain) {
   std::lock_guard guard(mutex_);
   harvest();

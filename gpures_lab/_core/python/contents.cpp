@@ -13,23 +13,22 @@ namespace gpures::python {
 namespace {
 
 constexpr u32 kPartsInFlight = 4;     // of a staging chunk each; other reads want some too
+constexpr u64 kNoLimit = ~u64(0);
 constexpr u64 kCopyBytes = 16 << 20;  // between two looks for Ctrl-C
 
 // Why there are no contents: an exception is set, unless a signal's handler has.
-bool refuse(GrainObject* grain, bool closed, Status status) {
-  RingHost& ring = grain->core->ring;
+bool refuse(GrainObject* grain, bool closed, Status status, u64 limit_ns) {
   if (closed) {
     raise_refused(grain, status);
   } else {
-    raise_hook("ring_full", "(OKKKi)", grain->key, ring.view.slot_count, ring.pending(),
-               grain->full_wait_ns, int(ring.view.index));
+    raise_hook("not_at_rest", "(OKi)", grain->key, limit_ns, int(grain->core->ring.view.index));
   }
   return false;
 }
 
 // Every message posted before this call has been answered, programs of other grains that reach
-// into this one among them. False: an exception is set.
-bool settle(GrainObject* grain) {
+// into this one among them. False: an exception is set; also if none was for so long.
+bool settle(GrainObject* grain, u64 limit_ns) {
   RingHost& ring = grain->core->ring;
   // At the end a grain without messages is at rest, whatever others still run; that no program
   // reaches into it is for whoever asks to know (grain/ending.py). After a stall nothing is: what
@@ -39,14 +38,14 @@ bool settle(GrainObject* grain) {
   }
   const u64 end = ring.posted();
   const bool quiesced = is_quiesced_here(grain);  // then it is now or never
-  const u64 slice = quiesced ? 0 : std::min<u64>(grain->full_wait_ns, 50'000'000);
+  const u64 slice = quiesced ? 0 : std::min<u64>(limit_ns, 50'000'000);
   u64 since = steady_ns(), taken = 0;
   for (;;) {
     bool past = false;
     u64 now_taken = 0;
     Py_BEGIN_ALLOW_THREADS past =
         grain->engine->wait_until(ring, slice, [&] { return (now_taken = ring.taken()) >= end; });
-    Py_END_ALLOW_THREADS if (ring.is_closed()) return refuse(grain, true, ring.close_cause());
+    Py_END_ALLOW_THREADS if (ring.is_closed()) return refuse(grain, true, ring.close_cause(), 0);
     if (past) return true;
     if (interrupted(grain)) return false;
     if (quiesced) {
@@ -55,7 +54,7 @@ bool settle(GrainObject* grain) {
     }
     if (now_taken != taken) since = steady_ns();
     taken = now_taken;
-    if (steady_ns() - since >= grain->full_wait_ns) return refuse(grain, false, Status::kOk);
+    if (steady_ns() - since >= limit_ns) return refuse(grain, false, Status::kOk, limit_ns);
   }
 }
 
@@ -155,20 +154,24 @@ bool read_by_streams(GrainObject* grain, const ResidentArrayObject* array, u8* t
   if (interrupted) return false;
   if (whole) return true;
   return refuse(grain, closed || status != Status::kOk,
-                status == Status::kOk ? ring.close_cause() : status);
+                status == Status::kOk ? ring.close_cause() : status, grain->full_wait_ns);
 }
 
 }  // namespace
 
-// _read_all([(handle, out), …]): each `out` is a contiguous uint8 buffer of the allocation's bytes.
-PyObject* grain_read_all(PyObject* object, PyObject* pairs) {
+// _read_all([(handle, out), …], patient=False): each `out` is a contiguous uint8 buffer of the
+// allocation's bytes. Earlier messages are waited for: `full_wait_s` without progress, or, when
+// patient, as long as they take.
+PyObject* grain_read_all(PyObject* object, PyObject* args) {
   auto* grain = reinterpret_cast<GrainObject*>(object);
-  if (!PyList_Check(pairs)) return PyErr_Format(PyExc_TypeError, "not a list");
+  PyObject* pairs;
+  int patient = 0;
+  if (!PyArg_ParseTuple(args, "O!|p", &PyList_Type, &pairs, &patient)) return nullptr;
   if (!is_open(grain)) return nullptr;
   const bool on_device = grain->engine->on_device();
   // Nothing is started on a stream inside the window.
   if (on_device && is_quiesced_here(grain)) return raise_hook("quiesced", "(O)", grain->key);
-  if (!settle(grain)) return nullptr;
+  if (!settle(grain, patient ? kNoLimit : grain->full_wait_ns)) return nullptr;
   for (Py_ssize_t n = 0; n < PyList_GET_SIZE(pairs); ++n) {
     PyObject* handle;
     Py_buffer out;

@@ -239,7 +239,7 @@ void unlink(ResidentArrayObject* array);
 // For checkpoints: the grain uses this kernel.
 void note_kernel(GrainObject* grain, PyObject* name);
 // Contents of several allocations as of one moment (contents.cpp).
-PyObject* grain_read_all(PyObject* object, PyObject* pairs);
+PyObject* grain_read_all(PyObject* object, PyObject* args);
 // Deactivation and checkpoints (residency.cpp).
 extern PyMethodDef residency_methods[];
 // One request, many slots: to everybody else one message. `from`/`to`: the host end.

@@ -21,7 +21,35 @@ PyObject* begin_cut(PyObject* object, PyObject*) {
   if (self->borrower == PyThread_get_thread_ident()) {
     return raise_hook("borrowed", "(O)", self->key);
   }
-  return PyBool_FromLong(self->core->ring.try_hold(*self->core, kCut) == RingHost::Hold::kDone);
+  const auto held = self->core->ring.try_hold(*self->core, kCut);
+  // Inside the window nothing moves that it could wait for.
+  if (held != RingHost::Hold::kDone && is_quiesced_here(self)) {
+    return raise_hook("quiesced", "(O)", self->key);
+  }
+  return PyBool_FromLong(held == RingHost::Hold::kDone);
+}
+
+// _is_borrowed(): somebody is inside `with grain.borrow()`, who need never leave it.
+PyObject* is_borrowed(PyObject* object, PyObject*) {
+  return PyBool_FromLong(as(object)->borrower != 0);
+}
+
+// _mark(): a place behind every message posted so far; an error inside a borrow of this thread.
+PyObject* mark(PyObject* object, PyObject*) {
+  GrainObject* self = as(object);
+  if (!is_open(self)) return nullptr;
+  if (self->borrower == PyThread_get_thread_ident()) {
+    return raise_hook("borrowed", "(O)", self->key);
+  }
+  return PyLong_FromUnsignedLongLong(self->core->ring.posted());
+}
+
+// _is_at_rest(mark): what was posted before the mark has been answered, and nothing of the grain is
+// held back, transferred or copied; or no message of it will ever move again.
+PyObject* is_at_rest(PyObject* object, PyObject* place) {
+  const u64 end = PyLong_AsUnsignedLongLong(place);
+  if (PyErr_Occurred()) return nullptr;
+  return PyBool_FromLong(as(object)->core->ring.is_at_rest(*as(object)->core, end));
 }
 
 PyObject* end_cut(PyObject* object, PyObject*) {
@@ -166,8 +194,11 @@ void note_kernel(GrainObject* grain, PyObject* name) {
   if (!grain->kernels || PySet_Add(grain->kernels, name) != 0) PyErr_Clear();
 }
 
-PyMethodDef residency_methods[] = {{"_read_all", grain_read_all, METH_O, nullptr},
+PyMethodDef residency_methods[] = {{"_read_all", grain_read_all, METH_VARARGS, nullptr},
                                    {"_begin_cut", begin_cut, METH_NOARGS, nullptr},
+                                   {"_is_borrowed", is_borrowed, METH_NOARGS, nullptr},
+                                   {"_mark", mark, METH_NOARGS, nullptr},
+                                   {"_is_at_rest", is_at_rest, METH_O, nullptr},
                                    {"_end_cut", end_cut, METH_NOARGS, nullptr},
                                    {"_fall_asleep", fall_asleep, METH_O, nullptr},
                                    {"_drop_memory", drop_memory, METH_NOARGS, nullptr},
