@@ -130,8 +130,10 @@ class HasCheckpoints:
         saver, grain = self._saver, self.grains.get(key)
         if grain is not None:
             saver.saved(grain)
-            self._residency.wake(grain)  # its contents may be what is removed
-        with saver.turn:
-            saver.store().remove(key)
+        with self._residency.lock:  # it stays awake meanwhile
+            if grain is not None:
+                self._residency.wake(grain)  # its contents may be what is removed
+            with saver.turn:
+                saver.store().remove(key)
             if grain is not None:
                 grain._etag = grain._kept = grain._manifest = grain._hint = None

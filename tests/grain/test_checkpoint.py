@@ -350,7 +350,7 @@ def test_while_another_thread_borrows_it_waits_for_its_limit(
     kept(grain.checkpoint())
 
 
-@pytest.mark.parametrize("held", [False, True], ids=["in slots", "held back"])
+@pytest.mark.parametrize("held", [False, True], ids=["in slots", "on a stream"])
 def test_a_long_program_is_waited_for(
     make_lab: Callable[..., gl.GrainManager],
     urls: dict[str, str],
@@ -358,14 +358,13 @@ def test_a_long_program_is_waited_for(
     held: bool,
 ) -> None:
     """`ring 0 full: 1/1024`, or `is borrowed`, of a grain whose kernel takes its time."""
-    lab = make_lab("default", full_wait_s=0.0, **urls)
+    on_streams = gl.RingOptions(dma_above_bytes=0, wide_above_bytes=0)
+    lab = make_lab(on_streams if held else "default", full_wait_s=0.0, **urls)
     grain = lab.grain("g")
     x = grain.allocate(4, name="x")
     latch = Latch(grain)
     latch.wait_until_running()
     x.write(2)
-    if held:
-        grain.barrier()
     done: list[gl.Completion[int]] = []
     waits = threading.Event()
     read_all, sleep = gl.Grain._read_all, time.sleep
@@ -387,9 +386,8 @@ def test_a_long_program_is_waited_for(
     latch.open()
     thread.join(LIMIT_S)
     assert kept(done[0]) == 1
-    del latch
-    grain.discard()
-    assert set(lab.restore("g").handles["x"].read().result(LIMIT_S)) == {2}
+    back = make_lab("default", **urls).restore("g")
+    assert set(back.handles["x"].read().result(LIMIT_S)) == {2}
 
 
 def test_the_kernels_it_used_are_named(lab: gl.GrainManager) -> None:
