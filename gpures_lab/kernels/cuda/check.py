@@ -21,8 +21,11 @@ from gpures_lab.kernels.cuda.read_only import read_only_loads
 from gpures_lab.kernels.cuda.toolchain import check_arch
 from gpures_lab.kernels.definition import Kernel
 from gpures_lab.kernels.library import library
+from gpures_lab.metrics.units import plural
 
-__all__ = ["CheckRow", "compile_check"]
+__all__ = ["TITLES", "CheckRow", "compile_check", "summary", "table_line"]
+
+TITLES = ("kernel", "version", "arch", "path", "registers", "spills", "stack", "shared", "")
 
 GROUP = 48
 """Kernels linked together: the ring kernel costs as much as fifty small ones."""
@@ -53,6 +56,20 @@ class CheckRow:
     stack_bytes: int | None
     shared_bytes: int | None
     problem: str
+
+
+def table_line(fields: Sequence[object]) -> str:
+    """One line of the table: of `TITLES`, or of a row's fields."""
+    line = "{:34}{:28}{:8}{:>5}{:>10}{:>7}{:>7}{:>8}  {}"
+    return line.format(*("–" if each is None else each for each in fields)).rstrip()
+
+
+def summary(rows: Sequence[CheckRow], archs: Sequence[str], *, short: bool) -> str:
+    """The table's last line."""
+    kernels = plural(len({(row.kernel, row.variant) for row in rows}), "kernel")
+    which = "--short, one version of each library kernel; all are some 840" if short else "all"
+    problems = plural(sum(bool(row.problem) for row in rows), "problem")
+    return f"{kernels} ({which}) for {', '.join(archs)}: {problems}"
 
 
 def compile_check(
@@ -152,16 +169,23 @@ Made = tuple[str, str, DeviceKernel | str]
 """Name, variant, and the compiled kernel or what went wrong."""
 
 
-def _user_kernels(files: Sequence[Path]) -> Iterator[Made]:
-    from gpures_lab.kernels.cuda.samples import SAMPLES
+def _user_kernels(
+    files: Sequence[Path], *, samples: Sequence[Kernel] | None = None
+) -> Iterator[Made]:
+    if samples is None:
+        from gpures_lab.kernels.cuda.samples import SAMPLES
 
-    for kernel in SAMPLES:
+        samples = SAMPLES
+    for kernel in samples:
         yield _compiled(kernel, kernel.language)
     for file in files:
         try:
             names = runpy.run_path(str(file))
         except (CompileError, SyntaxError, OSError) as error:
             yield file.name, "file", str(error)
+            continue
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's file does
+            yield file.name, "file", f"{type(error).__name__}: {error}"
             continue
         kernels = {id(each): each for each in names.values() if isinstance(each, Kernel)}
         if not kernels:
