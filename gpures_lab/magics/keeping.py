@@ -12,7 +12,7 @@ from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line
 from gpures_lab.magics.progress import waited
-from gpures_lab.metrics.units import bytes_text
+from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain
@@ -104,8 +104,9 @@ def _why_not(name: str, names: Names) -> str | None:
 
 def _held(grain: Grain) -> str:
     handles = grain.handles.values()
-    count = "1 allocation" if len(handles) == 1 else f"{len(handles)} allocations"
-    return f"{count}, {bytes_text(sum(each.nbytes for each in handles))}"
+    return (
+        f"{plural(len(handles), 'allocation')}, {bytes_text(sum(each.nbytes for each in handles))}"
+    )
 
 
 def _argument(key: str) -> str:
