@@ -377,7 +377,8 @@ NB_MODULE(_native, m) {
     throw nb::python_error();
   }
   Unlocked::use([]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
-                [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); });
+                [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); },
+                [] { return PyGILState_Check() != 0; });
   nb::class_<EngineHandle>(m, "Engine", "Rings, launches, keeper and pool of one device.")
       .def(
           "__init__",
