@@ -15,6 +15,7 @@ from IPython.core.completer import (
 )
 
 from gpures_lab import grain as grains  # its names come in when asked for
+from gpures_lab import kernels
 from gpures_lab._core import _native
 from gpures_lab._core._native import ResidentArray
 
@@ -139,6 +140,10 @@ def _kernels(lines: GrainMagics) -> Iterable[str]:
     return () if lab is None or lab.closed else {use.name for use in lab.kernels()}
 
 
+def _library(_lines: GrainMagics) -> Iterable[str]:
+    return [name for each in kernels.library_kernels() for name in (each.name, *each.aliases)]
+
+
 _OFFERS: Mapping[tuple[str, str], Callable[[GrainMagics], Iterable[str]]] = {
     ("grain", "key"): _grains,
     ("grain_restore", "key"): _grains,
@@ -151,6 +156,7 @@ _OFFERS: Mapping[tuple[str, str], Callable[[GrainMagics], Iterable[str]]] = {
     ("grain_compute", "name"): _kernels,
     ("grain_compute", "inputs"): _handles,
     ("grain_compute", "outputs"): _handles,
+    ("grain_kernels", "about"): _library,
     ("grain_run", "name"): _programs,
     ("grain_run", "until"): _handles,
 }

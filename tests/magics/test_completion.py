@@ -59,6 +59,7 @@ def test_where_data_is_wanted_any_name_is_offered(notebook: Notebook) -> None:
         ("%grain other --dtype int1", ["int16"]),
         ("%grain_dashboard --theme ", ["auto", "dark", "light"]),
         ("%grain_alloc y --pi", ["--pinned"]),
+        ("%grain_kernels kernels/Ran", ["kernels/RandomNormal", "kernels/RandomUniform"]),
     ],
 )
 def test_what_fits_the_place_is_offered(notebook: Notebook, text: str, wanted: list[str]) -> None:
