@@ -61,7 +61,8 @@ native-tests: $(STAMPS)/test-$(or $(CUDA),host)
 	@$(call native_tests,thread,thread)
 
 pytest: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
-	$(BIN)/python -m pytest --ignore=tests/browser
+	$(BIN)/python -m pytest --ignore=tests/browser \
+	  --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 
 # Types, format and the tests that need no browser.
 typescript: $(STAMPS)/test-$(or $(CUDA),host) $(LABEXTENSION)

@@ -44,6 +44,38 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="host", help="device of the managers in tests")
 
 
+# What takes longest goes first, so that no process is left with it alone at the end.
+LONG = (
+    "tests/packaging",
+    "tests/library",
+    "tests/kernels/cuda/test_check.py",
+    "tests/notebooks/test_rerun.py",
+    "tests/soak",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the tests for several processes (``--dist loadgroup``): a file stays in one.
+
+    So does tests/library, which compiles the library for itself; a notebook's tests need only that
+    notebook.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    for item in items:
+        path, _, name = item.nodeid.partition("::")
+        if path.startswith("tests/library/"):
+            path = "tests/library"
+        elif path == "tests/notebooks/test_rerun.py":
+            path = name
+        item.add_marker(pytest.mark.xdist_group(path))
+
+    def rank(item: pytest.Item) -> int:
+        return next((n for n, long in enumerate(LONG) if item.nodeid.startswith(long)), len(LONG))
+
+    items.sort(key=rank)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what cannot run here, with the reason, or fail where it must run."""
     if item.get_closest_marker("gpu"):

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from gpures_lab._core import _native
 from gpures_lab.drivers.cuda_probe import Probe, probe_device
 
 if TYPE_CHECKING:
@@ -162,8 +164,19 @@ class CudaMemory:
                 for _ in range(WORK_STREAMS)
             ]
 
-    def _current(self) -> Any:
-        return self._driver.cupy.cuda.Device(self._driver.index)
+    @contextmanager
+    def _current(self) -> Iterator[None]:
+        """Our device; and what may not be called while a stream captures may be called here.
+
+        The capture of this thread, or of any other if it is a global one, would end with an error.
+        Nothing below uses the legacy stream or synchronizes the device, which no mode allows.
+        """
+        before = _native.relax_capture(self._driver.library)
+        try:
+            with self._driver.cupy.cuda.Device(self._driver.index):
+                yield
+        finally:
+            _native.restore_capture(before, self._driver.library)
 
     def allocate(self, sizes: Mapping[str, int]) -> dict[str, int]:
         """Zeroed memory for an engine's regions (`Engine.memory_bytes`), by name."""
@@ -186,8 +199,8 @@ class CudaMemory:
         with self._current(), self._lock:
             address = int(self._runtime.malloc(nbytes))
             self._device.append(address)
-            self._runtime.memset(address, 0, nbytes)
-            self._runtime.deviceSynchronize()
+            self._runtime.memsetAsync(address, 0, nbytes, self.ring_stream)
+            self._runtime.streamSynchronize(self.ring_stream)
         return address
 
     def load(self, cubin: bytes, ring_entry: str) -> int:

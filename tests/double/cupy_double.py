@@ -64,6 +64,7 @@ class CupyDouble(RecordingCupy):
             code = self._passes.in_passes_of(native["type"].encode())
             if code:
                 self._in_passes[entry] = code
+        self.modes: set[int] = set()  # of the threads that allocated or loaded
         self._own = 0
         self._entries: dict[str, int] = {}
         self._pinned: dict[int, mmap.mmap] = {}
@@ -71,9 +72,10 @@ class CupyDouble(RecordingCupy):
         for name, function in {
             "getDeviceProperties": lambda _index: properties,
             "malloc": self._malloc,
-            "memset": self._memset,
+            "memsetAsync": self._memset,
             "hostAlloc": self._host_alloc,
-            "freeHost": self._free_host,
+            "free": self._free,
+            "freeHost": self._free,
             "streamCreateWithPriority": self._begin,
             "streamCreateWithFlags": lambda *_: self.native.fake_cuda_stream(),
             "streamSynchronize": self.native.fake_cuda_synchronize,
@@ -97,18 +99,24 @@ class CupyDouble(RecordingCupy):
             return int(self.native.fake_cuda_device_memory(size))
         return self._host_alloc(size, 0)
 
-    @staticmethod
-    def _memset(_address: int, value: int, _size: int) -> None:
+    def _memset(self, _address: int, value: int, _size: int, _stream: int) -> None:
         assert value == 0, "the double's device memory is zero from the start, and nothing else"
+        self._note_mode()
+
+    def _note_mode(self) -> None:
+        self.modes.add(self.native.fake_cuda_capture_mode())
 
     def _host_alloc(self, size: int, _flags: int) -> int:
+        self._note_mode()
         memory = mmap.mmap(-1, size)
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         self._pinned[address] = memory
         return address
 
-    def _free_host(self, address: int) -> None:
-        self.calls.append(("freeHost", address))  # kept mapped: a late write must not crash a test
+    def _free(self, address: int) -> None:
+        self.calls.append(("free", address))
+        if address in self._pinned:  # not the engine's own, and not what only makes the context
+            self._pinned[address].madvise(mmap.MADV_REMOVE)  # mapped still: no late write crashes
 
     def _module(self) -> Any:
         return _Module(self)
@@ -136,6 +144,7 @@ class _Module:
 
     def load(self, cubin: bytes) -> None:
         assert cubin.startswith(b"\x7fELF")
+        self._double._note_mode()
         self._cubin = cubin
 
     def get_function(self, name: str) -> Any:

@@ -13,6 +13,7 @@ from tests.grain.engines import LIMIT_S, RINGS, add, in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.double.cupy_double import CupyDouble
 
@@ -130,6 +131,21 @@ def test_the_arena_grows_in_a_window(make_lab: Callable[..., gl.GrainManager]) -
         assert (array.read().result(LIMIT_S) == number).all()
 
 
+def test_memory_and_images_come_while_a_stream_captures(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
+    """Would catch: an allocation that ends the capture of the thread it came to, or of another."""
+    grain = make_lab("default").grain()
+    double.modes.clear()
+    grain.allocate(1 << 20)  # the first memory, the first image, then more of both
+    y = grain.allocate(1 << 22)
+    pinned = grain.allocate(1 << 10, memory_type="pinned")
+    grain.compute("kernels/Sub", inputs=[y, y], outputs=[y]).result(LIMIT_S)
+    assert not pinned.read().result(LIMIT_S).any()
+    assert double.modes == {2}  # CU_STREAM_CAPTURE_MODE_RELAXED
+    assert double.native.fake_cuda_capture_mode() == 0  # this thread's own is back
+
+
 def test_what_is_too_heavy_for_the_ring_goes_wide(
     make_lab: Callable[..., gl.GrainManager], double: CupyDouble
 ) -> None:
@@ -156,3 +172,31 @@ def test_what_is_too_heavy_for_the_ring_goes_wide(
     np.testing.assert_array_equal(z.read().result(LIMIT_S), data + data % 300 % 7)
     with grain.record(), pytest.raises(gl.CompileError, match="no program and no batch"):
         grain.compute(heavy, inputs=[x], outputs=[z])
+
+
+def test_a_checkpoint_copies_past_the_ring(
+    make_lab: Callable[..., gl.GrainManager], tmp_path: Path
+) -> None:
+    """Would catch: copies that are messages, or that take bytes of a message after the cut."""
+    lab = make_lab("slots4", state_url=f"sqlite:///{tmp_path / 's'}", blobs_url=str(tmp_path / "b"))
+    grain = lab.grain("g")
+    data = np.random.default_rng(2).random(6 * MAX_PART // 4 + 3, np.float32)  # seven parts
+    big, small = grain.allocate(data.size, name="big"), grain.allocate(5, name="small")
+    pinned = grain.allocate(7, name="pinned", memory_type="pinned")
+    big.write(data)
+    small.write(3)
+    pinned.write(4)
+    grain.barrier().result(LIMIT_S)
+    before = lab.metrics().total_messages_processed
+    saved = grain.checkpoint()
+    assert saved.result(LIMIT_S) == 1
+    assert lab.metrics().total_messages_processed == before
+    big.write(0)
+    small.write(0)
+    pinned.write(0)
+    assert not big.read().result(LIMIT_S).any()
+    grain.discard()
+    handles = lab.restore("g").handles
+    np.testing.assert_array_equal(handles["big"].read().result(LIMIT_S), data)
+    assert (handles["small"].read().result(LIMIT_S) == 3).all()
+    assert (handles["pinned"].read().result(LIMIT_S) == 4).all()

@@ -45,8 +45,7 @@ class RecordingCupy:
         for name in (
             "free",
             "freeHost",
-            "memset",
-            "deviceSynchronize",
+            "memsetAsync",
             "streamDestroy",
             "streamSynchronize",
         ):

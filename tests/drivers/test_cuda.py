@@ -38,14 +38,17 @@ def test_reading_through_the_double_raises() -> None:
 def test_every_region_is_of_its_kind_and_zeroed(memset: list[tuple[int, int, int]]) -> None:
     """Would catch: ring memory on the device, worker memory on the host, either left as it was."""
     cupy = RecordingCupy()
-    regions = CudaMemory(CudaDriver.open(0, "test", cupy)).allocate(SIZES)
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    regions = memory.allocate(SIZES)
     pinned = {call[-1] for call in cupy.calls if call[0] == "hostAlloc"}
     device = {call[-1] for call in cupy.calls if call[0] == "malloc"}
     assert {regions[n] for n in ("shared", "tables", "staging", "mirror")} == pinned
     assert {regions[n] for n in ("worker", "kernels")} == device
     assert {call[2] for call in cupy.calls if call[0] == "hostAlloc"} == {3}  # portable, mapped
     assert {at for at, _, _ in memset} == pinned
-    assert {call[1] for call in cupy.calls if call[0] == "memset"} == device
+    zeroed = [call for call in cupy.calls if call[0] == "memsetAsync"]
+    assert {call[1] for call in zeroed} == device
+    assert {call[4] for call in zeroed} == {memory.ring_stream}  # never the legacy stream
 
 
 def test_an_image_is_resolved_when_it_is_loaded(memset: list[tuple[int, int, int]]) -> None:

@@ -97,7 +97,7 @@ def test_ranges_that_are_no_integers(x: gl.ResidentArray, options: dict[str, Any
         "text",
         b"bytes",
         None,
-        object(),
+        pytest.param(object(), id="object"),
         [[1, 2], [3]],
         {"a": 1},
         [None] * 8,

@@ -10,7 +10,7 @@ from .samples import assert_same_bits, random
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
-SHAPES = [(1, 1, 1), (3, 5, 2), (17, 129, 9), (64, 64, 64), (5, 0, 3), (2, 300, 33)]
+SHAPES = [(1, 1, 1), (3, 5, 2), (17, 129, 9), (64, 64, 64), (5, 0, 3), (2, 300, 33), (7, 9, 70)]
 
 
 def matrix(dtype: str, rows: int, columns: int, seed: int) -> Array:

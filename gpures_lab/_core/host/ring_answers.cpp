@@ -184,6 +184,8 @@ void RingHost::close(Status cause) {
   }
   holding_.clear();
   held_count_ = 0;
+  for (const auto& [grain, held] : passing_) answer_here(held.message, cause);
+  passing_.clear();
   note_placed();
 }
 

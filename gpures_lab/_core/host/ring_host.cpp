@@ -21,14 +21,13 @@ Post RingHost::post(Grain& grain, Outgoing& message, bool part) {
   WakeState found;
   {
     std::lock_guard guard(mutex_);
-    if (refusing_ && (closed_ || !message.passes)) return Post::kClosed;
+    if (refusing_) return Post::kClosed;
     if (!room()) {
       harvest();
       if (!room()) return Post::kFull;
     }
     if (grain.sending && !part) return Post::kFull;  // a transfer in parts is one message
-    const bool behind = !message.passes &&
-                        (is_held_back(grain) || (message.uses && is_busy(*message.uses, tickets_)));
+    const bool behind = is_held_back(grain) || (message.uses && is_busy(*message.uses, tickets_));
     const bool barrier =
         message.slot.opcode == u16(Opcode::kBarrier) && (held_count_ != 0 || !flying_.empty());
     if (!message.request) message.request = take_request(grain, message.slot.opcode);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <vector>
 
@@ -33,10 +34,9 @@ struct Outgoing {
   u32 page_bytes = 0;
   void* destination = nullptr;  // a Read's data goes here when its completion is taken
   u32 destination_bytes = 0;
-  u32 chunk = kNoChunk;  // staging chunk to give back
-  u32 block = kNone;     // Release: the block that returns to the pool
-  u32 kernel = 0;        // Compute: for the trace
-  bool passes = false;   // a checkpoint's read: not held back, nor refused before the end
+  u32 chunk = kNoChunk;                       // staging chunk to give back
+  u32 block = kNone;                          // Release: the block that returns to the pool
+  u32 kernel = 0;                             // Compute: for the trace
   const std::vector<Grain*>* uses = nullptr;  // RunProgram: other grains that it changes
   bool keeps_id = false;  // Release: the handle lives on without memory (deactivation)
 };
@@ -87,6 +87,9 @@ class RingHost {
   // Work for a stream, in the grain's order (ring_streams.cpp). `always`: as post_always().
   Post post_work(Grain& grain, Outgoing& message, std::unique_ptr<StreamWork>& work,
                  bool part = false, bool always = false);
+  // A copy that the grain's hold, or its sleep, is there for: behind nothing, and refused only at
+  // the end. It has a request; false: closed, nothing was done.
+  bool post_passing(Grain& grain, Outgoing& message, std::unique_ptr<StreamWork>& work);
   // The engine's, which serializes them: a work that may start on `stream` now; it has ended; it
   // never will.
   bool next_work(u32 stream, Flying& next);
@@ -187,6 +190,8 @@ class RingHost {
   bool harvest();
   u64 host_ticks(u64 taken, u64 service, u64 posted, u64 arrived);
   void take_one(const CompletionEntry& answer, Waiting& waiting, u64 now);
+  bool next_passing(u32 stream, Flying& next);
+  void take_off(Held& held, Grain& grain, u32 stream, Flying& next);
   bool flush_held();
   bool may_go(const Held& front) const;
   // A cut of one of them, or an earlier work of the streams, is under way.
@@ -206,9 +211,10 @@ class RingHost {
   u64 next_ = 0;                   // position of the next message
   u64 taken_ = 0;                  // completions taken
   u64 held_count_ = 0;
-  std::vector<u64> flying_;  // tickets of the works on a stream
-  u32 outside_runs_ = 0;     // such programs in slots: no work starts beside them
-  u64 flown_ = 0;            // works that ever were
+  std::vector<u64> flying_;                      // tickets of the works on a stream
+  std::deque<std::pair<Grain*, Held>> passing_;  // not started yet
+  u32 outside_runs_ = 0;  // such programs in slots: no work starts beside them
+  u64 flown_ = 0;         // works that ever were
   std::atomic<u64> placed_count_{0};
   u64 tickets_ = 0;
   u64 cancels_ = 0;

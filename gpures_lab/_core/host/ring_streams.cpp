@@ -28,10 +28,47 @@ Post RingHost::post_work(Grain& grain, Outgoing& message, std::unique_ptr<Stream
   return Post::kHeld;
 }
 
+bool RingHost::post_passing(Grain& grain, Outgoing& message, std::unique_ptr<StreamWork>& work) {
+  {
+    std::lock_guard guard(mutex_);
+    if (closed_) return false;
+    add_pending(1);
+    passing_.emplace_back(&grain, Held{message, {}, {}, tickets_++, std::move(work)});
+  }
+  engine_.work_posted();
+  return true;
+}
+
+void RingHost::take_off(Held& held, Grain& grain, u32 stream, Flying& next) {
+  grain.stream = stream;
+  next.ring = this;
+  next.grain = &grain;
+  next.message = held.message;
+  next.work = std::move(held.work);
+  next.ticket = held.ticket;
+  next.message.request->position.store(kOnStream, std::memory_order_release);
+  flying_.push_back(held.ticket);
+  flown_ += next.work->is_message;
+  ++grain.flying;
+}
+
+bool RingHost::next_passing(u32 stream, Flying& next) {
+  for (auto at = passing_.begin(); at != passing_.end(); ++at) {
+    auto& [grain, held] = *at;
+    if (stream_of(held.work->kind) != stream) continue;
+    if (grain->flying != 0 && grain->stream != stream) continue;
+    take_off(held, *grain, stream, next);
+    passing_.erase(at);
+    return true;
+  }
+  return false;
+}
+
 // A grain's next work follows the one before at once if the same stream keeps their order.
 bool RingHost::next_work(u32 stream, Flying& next) {
   std::lock_guard guard(mutex_);
   if (closed_) return false;
+  if (next_passing(stream, next)) return true;
   harvest();
   if (outside_runs_ != 0) return false;
   for (Grain* grain : holding_) {
@@ -39,16 +76,7 @@ bool RingHost::next_work(u32 stream, Flying& next) {
     if (!front.work || grain->hold != 0 || grain->inflight != 0) continue;
     if (stream_of(front.work->kind) != stream) continue;
     if (grain->flying != 0 && grain->stream != stream) continue;
-    grain->stream = stream;
-    next.ring = this;
-    next.grain = grain;
-    next.message = front.message;
-    next.work = std::move(front.work);
-    next.ticket = front.ticket;
-    next.message.request->position.store(kOnStream, std::memory_order_release);
-    flying_.push_back(front.ticket);
-    flown_ += next.work->is_message;
-    ++grain->flying;
+    take_off(front, *grain, stream, next);
     --held_count_;
     grain->held->pop_front();
     if (grain->held->empty()) std::erase(holding_, grain);

@@ -1,9 +1,9 @@
 // The contents of a grain as of one moment, for checkpoints and deactivation: whoever asks keeps
 // its later messages away meanwhile (a cut, or asleep).
 //
-// Host memory is copied by the calling thread, past the ring, once every message that was posted
-// before has been answered: as messages, 100 MiB made each round trip of other grains wait for up
-// to two parts of 256 KiB. A device's memory is read by messages.
+// It is copied past the ring, once every message that was posted before has been answered: as
+// messages, 100 MiB made each round trip of other grains wait for up to two parts of 256 KiB. Host
+// memory by the calling thread; a device's by copies on the stream of the reads, through staging.
 #include <cstring>
 
 #include "python/objects.hpp"
@@ -12,10 +12,7 @@ namespace gpures::python {
 
 namespace {
 
-// Larger parts would make other grains of the ring wait.
-constexpr u64 kPartBytes = 256 << 10;
-constexpr u32 kPartsInFlight = 2;
-static_assert(kPartBytes <= kStagingChunkBytes);
+constexpr u32 kPartsInFlight = 4;     // of a staging chunk each; other reads want some too
 constexpr u64 kCopyBytes = 16 << 20;  // between two looks for Ctrl-C
 
 // Why there are no contents: an exception is set, unless a signal's handler has.
@@ -87,32 +84,38 @@ void leave_behind(Engine& engine, const Part& part) {
   engine.drop(part.request);
 }
 
-// Every byte of the allocation, past whatever holds the grain's messages back; a few small parts
-// at a time, copied out of staging without the ring's lock. False: an exception is set.
-bool read_by_messages(GrainObject* grain, const ResidentArrayObject* array, u8* to) {
+// Every byte of an allocation in a device's memory, a few parts at a time, copied out of staging
+// without the ring's lock. False: an exception is set.
+bool read_by_streams(GrainObject* grain, const ResidentArrayObject* array, u8* to) {
   Engine& engine = *grain->engine;
   RingHost& ring = grain->core->ring;
   Part parts[kPartsInFlight];
   u32 first = 0, count = 0;
   u64 sent = 0, since = steady_ns();
   Status status = Status::kOk;
-  Post posted = Post::kPosted;
-  bool interrupted = false;
-  while (status == Status::kOk && posted != Post::kClosed && !interrupted &&
-         (count != 0 || sent < array->nbytes)) {
+  bool closed = false, interrupted = false;
+  const u64 device = reinterpret_cast<u64>(engine.pool->base(array->block));
+  while (status == Status::kOk && !closed && !interrupted && (count != 0 || sent < array->nbytes)) {
     bool late = false;
     Py_BEGIN_ALLOW_THREADS while (count < kPartsInFlight && sent < array->nbytes) {
       const u32 chunk = engine.take_chunk();
       if (chunk == kNoChunk) break;
-      const u64 bytes = std::min(array->nbytes - sent, kPartBytes);
+      const u64 bytes = std::min(array->nbytes - sent, kStagingChunkBytes);
       Outgoing message;
       message.slot.opcode = u16(Opcode::kRead);
-      auto& payload = *reinterpret_cast<TransferMessage*>(message.slot.payload);
-      payload = {array->handle, sent, bytes, kStaging, chunk, 0};
-      message.passes = true;
-      posted = ring.post(*grain->core, message, true);
-      if (posted != Post::kPosted) {
+      message.request = ring.new_request(*grain->core, message.slot.opcode);
+      message.request->parts = 1;
+      auto work = engine.new_work(WorkKind::kCopyOut);
+      work->to = reinterpret_cast<u64>(engine.chunk(chunk));
+      work->from = device + sent;
+      work->bytes = bytes;
+      work->is_message = false;
+      if (!ring.post_passing(*grain->core, message, work)) {
         engine.return_chunk(chunk);
+        ring.abandon_parts(*message.request, 1, ring.close_cause());
+        engine.look_at(*message.request);
+        engine.drop(message.request);
+        closed = true;
         break;
       }
       parts[(first + count++) % kPartsInFlight] = {message.request, chunk, sent, bytes};
@@ -131,8 +134,8 @@ bool read_by_messages(GrainObject* grain, const ResidentArrayObject* array, u8* 
         --count;
         since = steady_ns();
       }
-    } else if (posted != Post::kClosed) {
-      engine.wait_until(ring, 1'000'000, [] { return false; });  // no room yet
+    } else if (!closed) {
+      engine.wait_until(ring, 1'000'000, [] { return false; });  // no chunk is free yet
     }
     late = steady_ns() - since >= grain->full_wait_ns;
     Py_END_ALLOW_THREADS interrupted = PyErr_CheckSignals() != 0;
@@ -145,8 +148,8 @@ bool read_by_messages(GrainObject* grain, const ResidentArrayObject* array, u8* 
   }
   if (interrupted) return false;
   if (whole) return true;
-  const bool closed = status != Status::kOk || posted == Post::kClosed;
-  return refuse(grain, closed, status == Status::kOk ? ring.close_cause() : status);
+  return refuse(grain, closed || status != Status::kOk,
+                status == Status::kOk ? ring.close_cause() : status);
 }
 
 }  // namespace
@@ -156,9 +159,10 @@ PyObject* grain_read_all(PyObject* object, PyObject* pairs) {
   auto* grain = reinterpret_cast<GrainObject*>(object);
   if (!PyList_Check(pairs)) return PyErr_Format(PyExc_TypeError, "not a list");
   if (!is_open(grain)) return nullptr;
-  const bool direct = !grain->engine->on_device();
-  if (direct && !settle(grain)) return nullptr;
-  if (!direct && is_quiesced_here(grain)) return raise_hook("quiesced", "(O)", grain->key);
+  const bool on_device = grain->engine->on_device();
+  // Nothing is started on a stream inside the window.
+  if (on_device && is_quiesced_here(grain)) return raise_hook("quiesced", "(O)", grain->key);
+  if (!settle(grain)) return nullptr;
   for (Py_ssize_t n = 0; n < PyList_GET_SIZE(pairs); ++n) {
     PyObject* handle;
     Py_buffer out;
@@ -170,11 +174,11 @@ PyObject* grain_read_all(PyObject* object, PyObject* pairs) {
     if (array->grain != grain || !array->live || array->block == kNone ||
         u64(out.len) != array->nbytes) {
       PyErr_SetString(PyExc_ValueError, "not an allocation of this grain, or another size");
-    } else if (direct) {
+    } else if (!on_device || array->arena != 0) {  // pinned memory is the host's
       done =
           copy(grain->engine->pool->base(array->block), static_cast<u8*>(out.buf), array->nbytes);
     } else {
-      done = read_by_messages(grain, array, static_cast<u8*>(out.buf));
+      done = read_by_streams(grain, array, static_cast<u8*>(out.buf));
     }
     PyBuffer_Release(&out);
     if (!done) return nullptr;

@@ -296,6 +296,23 @@ nb::bytes round_trips(nb::handle object, u64 count) {
   return nb::bytes(spans.data(), spans.size() * sizeof(u64));
 }
 
+const cuda::Api* loaded(std::optional<std::string> library) {
+  std::string why;
+  return cuda::Api::load(library ? library->c_str() : cuda::kDriverLibrary, why);
+}
+
+// This thread's calls are allowed while a stream captures; -1 where there is no driver, which is
+// said by whoever needs one.
+int relax_capture(std::optional<std::string> library) {
+  const cuda::Api* api = loaded(library);
+  int mode = cuda::kCaptureRelaxed;
+  return api && api->exchange_capture_mode(&mode) == cuda::kSuccess ? mode : -1;
+}
+
+void restore_capture(int mode, std::optional<std::string> library) {
+  if (mode >= 0) loaded(library)->exchange_capture_mode(&mode);
+}
+
 template <class Function>
 auto without_gil(Function function) {
   return [function](EngineHandle& self) {
@@ -445,6 +462,9 @@ NB_MODULE(_native, m) {
         "the block rented while it lives.");
   m.def("round_trips", &round_trips, nb::arg("grain"), nb::arg("count"),
         "Nanoseconds of so many Noops, each posted and waited for in native code; uint64 bytes.");
+  m.def("relax_capture", &relax_capture, nb::arg("library").none(),
+        "Exchange this thread's stream capture mode for the relaxed one; the mode before.");
+  m.def("restore_capture", &restore_capture, nb::arg("mode"), nb::arg("library").none());
   m.def("library_rows", &library_rows);
   m.def("is_main_interpreter",
         [] { return PyInterpreterState_Get() == PyInterpreterState_Main(); });

@@ -459,6 +459,7 @@ EXPORT int cuGetProcAddress_v2(const char* name, void** address, int, u64, int* 
   if (found) *found = *address ? 0 : 1;
   return *address ? 0 : 500;  // not found
 }
+EXPORT int fake_cuda_capture_mode() { return capture_mode; }
 EXPORT void* fake_cuda_context() { return &the_context; }
 EXPORT void* fake_cuda_stream() {
   auto* stream = new FakeStream;

@@ -18,6 +18,7 @@ struct FakeCounts {
 };
 
 void* fake_cuda_context();
+int fake_cuda_capture_mode();  // of the calling thread
 void* fake_cuda_stream();
 // Returns once the stream has nothing to do.
 void fake_cuda_synchronize(void* stream);
