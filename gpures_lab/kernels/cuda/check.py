@@ -34,7 +34,7 @@ GROUP = 16
 """Kernels linked together: the ring kernel costs as much as a few, and the assembler's time grows
 faster than the number of kernels that it calls."""
 GROUPS_EACH = 8
-"""Groups that one process takes before another is started."""
+"""Groups that one process takes, more or less, before others are started."""
 
 
 Made = tuple[str, str, DeviceKernel | str]
@@ -104,14 +104,16 @@ def compile_check(
         for group in groups:
             yield from _check_rows(group, tuple(archs))
         return
-    with ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=GROUPS_EACH
-    ) as pool:
-        try:
-            for done in pool.map(_check_rows, groups, repeat(tuple(archs))):
-                yield from done
-        finally:
-            pool.shutdown(cancel_futures=True)
+    # Not max_tasks_per_child, whose successors do not always come (CPython 3.11).
+    spawn = multiprocessing.get_context("spawn")
+    for first in range(0, len(groups), jobs * GROUPS_EACH):
+        with ProcessPoolExecutor(jobs, spawn) as pool:
+            try:
+                some = groups[first : first + jobs * GROUPS_EACH]
+                for done in pool.map(_check_rows, some, repeat(tuple(archs))):
+                    yield from done
+            finally:
+                pool.shutdown(cancel_futures=True)
 
 
 def _check_rows(numbers: Sequence[int], archs: Sequence[str]) -> list[CheckRow]:
