@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gpures_lab.errors import GpuResError, RingFull, StateConflict
-from gpures_lab.grain.kept import Kept, programs_of
+from gpures_lab.grain.kept import Kept, programs_of, with_durable
 from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.failures import interrupted_grain
@@ -137,6 +137,12 @@ def copies_of(grain: Grain, handles: list[ResidentArray]) -> dict[int, np.ndarra
     return arrays
 
 
+def _is_durable_now(grain: Grain) -> None:
+    owner = grain.manager
+    if owner is not None and not owner.closed:
+        with_durable.add(owner)
+
+
 def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
     """Save contents under the grain's next etag, unless later ones of it are kept already.
 
@@ -158,6 +164,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             dtype=grain.dtype.name,
             pace=saver.pace,
         )
+        _is_durable_now(grain)
         grain._etag, grain._manifest = manifest.etag, manifest
         grain._kept = Kept(contents.version, contents.state, contents.programs)
         grain._kept_number = contents.number
@@ -238,6 +245,7 @@ def restore(owner: GrainManager, key: str) -> Grain:
     grain._use_dtype(np.dtype(manifest.dtype))
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
+    _is_durable_now(grain)
     grain._etag, grain._manifest = manifest.etag, manifest
     grain._kept = Kept.of(manifest, grain._version())
     return grain

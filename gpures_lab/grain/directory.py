@@ -17,7 +17,7 @@ from gpures_lab.errors import DriverUnavailable, InvalidOption, RingClosed
 from gpures_lab.grain.borrow import running_task
 from gpures_lab.grain.checkpoint import restore
 from gpures_lab.grain.device import DeviceEngine
-from gpures_lab.grain.ending import close, living
+from gpures_lab.grain.ending import close, close_dropped, living
 from gpures_lab.grain.figures import device_snapshot
 from gpures_lab.grain.finding import find
 from gpures_lab.grain.grain import Grain
@@ -371,6 +371,10 @@ class GrainManager:
 
     def __exit__(self, *exc_info: object) -> None:
         self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and self._grains and not self._engine.forked:
+            close_dropped(self)
 
     def __copy__(self) -> NoReturn:
         raise InvalidOption(

@@ -14,7 +14,7 @@ from gpures_lab.grain.batch import prepared
 from gpures_lab.grain.borrow import Borrow
 from gpures_lab.grain.checkpoint import checkpoint, hint_of
 from gpures_lab.grain.figures import grain_metrics
-from gpures_lab.grain.kept import Kept, programs_of
+from gpures_lab.grain.kept import Kept, programs_of, with_durable
 from gpures_lab.grain.program import Program
 from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
@@ -100,6 +100,8 @@ class Grain(_native.GrainBase):
         self = cls(manager._engine, manager, key, dtype, dedicated, full_wait_ns)
         self._task = None
         self._durable = durable
+        if durable:
+            with_durable.add(manager)
         self._etag = self._kept = self._manifest = self._hint = None
         self._kept_number = self._saving = 0
         self._placement = "dedicated" if dedicated else "shared"

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from gpures_lab.grain.program_text import described
 
 if TYPE_CHECKING:
+    from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
     from gpures_lab.grain.store import Manifest
     from gpures_lab.grain.store.manifest import Json
 
-__all__ = ["Kept", "programs_of"]
+__all__ = ["Kept", "programs_of", "with_durable"]
+
+with_durable: set[GrainManager] = set()
+"""Open managers with a durable grain: exit saves it, whether somebody holds them or not."""
 
 
 class Kept(NamedTuple):

@@ -6,13 +6,21 @@ Functions that name an error return it; the native binding raises it.
 from __future__ import annotations
 
 import difflib
+import math
 import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from gpures_lab._core import _native
-from gpures_lab.errors import DtypeMismatch, GpuResError, InvalidOption, OutOfBounds, UnknownKernel
+from gpures_lab.errors import (
+    CompileError,
+    DtypeMismatch,
+    GpuResError,
+    InvalidOption,
+    OutOfBounds,
+    UnknownKernel,
+)
 from gpures_lab.kernels.library import library
 
 if TYPE_CHECKING:
@@ -23,6 +31,7 @@ __all__ = [
     "bad_params",
     "do_not_fit",
     "index_space",
+    "index_space_misses",
     "no_space",
     "pack_param",
     "too_many",
@@ -144,6 +153,39 @@ def no_space(kernel: Any, indices: int, ndim: int) -> InvalidOption:
         f"kernel {kernel.name} has {indices} indices, and {found}; give shape=",
         kernel=kernel.name,
         indices=indices,
+    )
+
+
+def index_space_misses(
+    kernel: Any, output: ResidentArray, array: ResidentArray | None, extents: tuple[int, ...]
+) -> GpuResError:
+    """Return the error of an index space that a body's stores do not follow.
+
+    ``array`` is one that the space was not taken from and should have been; None if the body adds
+    up over more than one index.
+    """
+    total = math.prod(extents)
+    adding = "to add up over elements run kernels/Sum (or Mean, Min, Max, Dot) or a @gl.reduction"
+    if array is None:
+        return CompileError(
+            f"kernel {kernel.name} over {total:,} indices reads and stores the same element for "
+            f"every index, and indices run in any order, also at the same time: {output.name} "
+            f"would lose what others added; nothing ran; {adding}, or loop in the body and give "
+            "n=1",
+            kernel=kernel.name,
+            array=output.name,
+            indices=total,
+        )
+    indices = "1 index" if total == 1 else f"{total:,} indices"
+    cure = f"n={array.size}" if len(extents) == 1 else f"shape={array.shape}"
+    return InvalidOption(
+        f"kernel {kernel.name} would run over {indices}, taken from the output {output.name} "
+        f"(shape {output.shape}), whose subscripts do not follow the index, while {array.name} "
+        f"has {array.size:,} elements and is read at the index; nothing ran; give {cure}; {adding}",
+        kernel=kernel.name,
+        array=array.name,
+        size=array.size,
+        indices=total,
     )
 
 

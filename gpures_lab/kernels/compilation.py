@@ -79,15 +79,18 @@ def describe_device(kernel: Kernel, signature: Signature) -> HostCode:
     Its address is 0. Raises the same errors, but for what only a compiler finds.
     """
     from gpures_lab.kernels.cpp.declaration import CppBody
+    from gpures_lab.kernels.cpp.subscripts import space_rule
     from gpures_lab.kernels.typed.kernel import compiled_arrays, type_kernel
 
     names = binding_of(kernel, signature).arrays
     if isinstance(kernel.definition, CppBody):
         positions, _ = compiled_arrays(signature)
         is_map, is_straight = kernel.definition.is_map, False
+        rule = space_rule(kernel.definition.source, names, signature.inputs)
     else:
         typed = type_kernel(kernel, names, signature)
         positions, is_map, is_straight = typed.positions, typed.is_map, typed.is_straight
+        rule = typed.space_rule
     return HostCode(
         address=0,
         owner=None,
@@ -98,6 +101,7 @@ def describe_device(kernel: Kernel, signature: Signature) -> HostCode:
         is_reduction=kernel.kind == "reduction",
         may_fault=False,
         cache_hit=False,
+        space_rule=rule,
     )
 
 

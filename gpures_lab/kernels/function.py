@@ -13,6 +13,8 @@ from gpures_lab.kernels import captures
 from gpures_lab.kernels.captures import Named, Namespace, Number, Refused
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.source import Source, read_source
+from gpures_lab.kernels.statements import check_statements, cure_of_undefined
+from gpures_lab.kernels.unset import check_assigned
 
 __all__ = ["Function", "assigned_names", "function_from_tree", "read_function"]
 
@@ -105,12 +107,14 @@ def function_from_tree(
         body = (ast.copy_location(ast.Return(value=tree.body), tree.body),)
     else:
         body = tuple(tree.body)
+    check_statements(source, body)
     assigned = assigned_names(body)
     local: set[str | None] = {*assigned, *parameters}
     if count in local:
         count = None
     reader = _CaptureReader(source, scopes, local | {count}, active)
     captured = dict(sorted(reader.read(body).items()))
+    check_assigned(source, body, frozenset(assigned), parameters, captured)
     defaults = _defaults(source, tree.args, scopes)
     uses = _ParameterUses(set(parameters), captured)
     for statement in body:
@@ -210,22 +214,23 @@ class _CaptureReader:
         for statement in body:
             for node in _expressions(statement):
                 if isinstance(node, ast.Name) and node.id not in self.local:
-                    self._read_name(node)
+                    self._read_name(node, body)
         for statement in body:
             for node in _expressions(statement):
                 if isinstance(node, ast.Attribute):
                     self._read_member(node)
         return self.found
 
-    def _read_name(self, node: ast.Name) -> None:
+    def _read_name(self, node: ast.Name, body: tuple[ast.stmt, ...]) -> None:
         if node.id in self.found:
             return
         try:
             value = captures.lookup(node.id, self.scopes)
         except KeyError:
+            when = "a kernel reads what it captures when it is defined"
+            cure = cure_of_undefined(node.id, body)
             raise self.source.error(
-                f"{node.id} is not defined; a kernel reads what it captures when it is defined",
-                node,
+                f"{node.id} is not defined; {f'{cure}: {when}' if cure else when}", node
             ) from None
         self._keep(node, node.id, value)
 

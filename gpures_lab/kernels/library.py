@@ -11,6 +11,7 @@ import numpy as np
 from gpures_lab._core import _native
 from gpures_lab.kernels.catalogue import Catalogue, LibraryKernel, LibraryRow
 from gpures_lab.kernels.numbers import number_of
+from gpures_lab.kernels.signature import FLAT
 
 if TYPE_CHECKING:
     from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
@@ -96,6 +97,8 @@ class LibraryFunction(_native.KernelBase):
             tuple(1 + _native.dtype_names.index(name) for name in row.param_dtypes),
             _equal_extents(row),
             tuple(_called(row, p) for p in order),
+            -1,
+            (),
             False,
         )
 
@@ -120,16 +123,13 @@ def _called(row: LibraryRow, position: int) -> str:
     return f"{'input' if is_input else 'output'} {number} of {row.formula}"
 
 
-_FLAT = 255  # EqualExtents::kFlat of _core/python/objects.hpp
-
-
 def _equal_extents(row: LibraryRow) -> tuple[int, ...]:
     """Return array, axis, other array, other axis of each pair that must be equal, in a row."""
     first: dict[str, tuple[int, int]] = {}
     pairs: list[int] = []
     for position, letters in enumerate(row.extents):
         for number, letter in enumerate(letters):
-            axis = number if row.ndims[position] else _FLAT
+            axis = number if row.ndims[position] else FLAT
             here = (position, axis)
             if first.setdefault(letter, here) != here:
                 pairs += (*first[letter], *here)

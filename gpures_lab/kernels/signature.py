@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FLAT = 255  # for an axis: all elements, whatever the shape; kFlat of _core/python/objects.hpp
+
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
@@ -52,6 +54,25 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
+class SpaceRule:
+    """What a body that stores to elements of no index in particular asks of its index space.
+
+    Attributes
+    ----------
+    adds_up
+        Binding position of an array of which it stores what it made of an element that every index
+        reads and stores, as in ``total[0] += v[i]``: only one index may. -1: there is none.
+    followed
+        No store to the first output says what the index space is, so one that is taken from that
+        output must hold these: binding position, axis (`FLAT`: all elements) and index of each
+        array that is read at exactly an index, in a row.
+    """
+
+    adds_up: int = -1
+    followed: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HostCode:
     """Machine code for the host driver, with the C signature of ``_core/shared/kernel_abi.hpp``.
 
@@ -77,6 +98,8 @@ class HostCode:
         The code came from the disk cache, nothing was compiled.
     at_hand
         It was in memory: an equal kernel compiled it, or read it, earlier.
+    space_rule
+        What a call's index space is held against.
     """
 
     address: int
@@ -89,3 +112,4 @@ class HostCode:
     may_fault: bool
     cache_hit: bool
     at_hand: bool = False
+    space_rule: SpaceRule = SpaceRule()

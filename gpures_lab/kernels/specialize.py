@@ -91,6 +91,8 @@ def specialize(  # noqa: PLR0917 - called by position from native code
         (),
         (),
         tuple(_called(kernel, p, inputs) for p in code.arrays),
+        code.space_rule.adds_up,
+        code.space_rule.followed,
         code.at_hand,
     )
 

@@ -69,7 +69,7 @@ class ComputeMagics(Magics):
         """
         grain = self._lines.grain_of_cell()
         if args.into is not None:
-            names.check_new(args.into)
+            names.check_free(args.into)
             if not args.noblock:
                 raise InvalidOption("--into names the completion of --noblock; give both")
         count = None if args.n is None else names.whole(args.n, "--n", 0)

@@ -17,6 +17,7 @@ from gpures_lab._core._native import ResidentArray
 from gpures_lab.errors import CompileError, InvalidOption
 from gpures_lab.kernels.captures import BUILTINS
 from gpures_lab.kernels.source import Source
+from gpures_lab.kernels.statements import check_statements, cure_of_undefined
 from gpures_lab.magics.names import on_the_host
 
 __all__ = [
@@ -70,6 +71,7 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
         tree = ast.parse(source.text)
     except SyntaxError as reason:
         raise source.error(reason.msg, reason.lineno) from reason
+    check_statements(source, tree.body)
     reader = _Reader()
     reader.visit(tree)
     free = [each for each in reader.used if each not in reader.assigned]
@@ -109,9 +111,20 @@ def infer_python(name: str, body: str, visible: Mapping[str, Any], given: Sequen
                     f"{', '.join(sorted(BUILTINS))}",
                     kernel=name,
                 )
+            cure = cure_of_undefined(each, tree.body)
             raise InvalidOption(
-                f"kernel {name}: {each} is not defined; assign it, or give --param {each}=…",
+                f"kernel {name}: {each} is not defined; "
+                f"{cure or f'assign it, or give --param {each}=…'}",
                 name=each,
+            )
+    for each in inputs:
+        if isinstance(visible.get(each), Mapping):
+            item, line = reader.indexed[each]
+            raise source.error(
+                f"{item} is an item of a {type(visible[each]).__name__}, and a kernel knows "
+                f"numbers and resident arrays by name: assign value = {item} before the cell and "
+                "use value",
+                line,
             )
     check_arrays(name, inputs, outputs, visible)
     return Uses(
@@ -178,7 +191,7 @@ class _Reader(ast.NodeVisitor):
     def __init__(self) -> None:
         self.used: dict[str, None] = {}
         self.assigned: set[str] = set()
-        self.indexed: dict[str, None] = {}
+        self.indexed: dict[str, tuple[str, int]] = {}  # as it is written, and its line
         self.stored: set[str] = set()
         self.measured: set[str] = set()
         self.attributes: dict[str, tuple[str, int]] = {}  # owner → the whole path, and its line
@@ -190,7 +203,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         if isinstance(node.value, ast.Name):
-            self.indexed[node.value.id] = None
+            self.indexed.setdefault(node.value.id, (ast.unparse(node), node.lineno))
             if isinstance(node.ctx, ast.Store):
                 self.stored.add(node.value.id)
         self.generic_visit(node)

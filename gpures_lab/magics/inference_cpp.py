@@ -8,8 +8,11 @@ from typing import Any
 import numpy as np
 
 from gpures_lab._core._native import ResidentArray
+from gpures_lab.kernels.cpp.subscripts import check_subscripts
 from gpures_lab.kernels.cpp.tokens import Token, tokenize
+from gpures_lab.kernels.source import Source
 from gpures_lab.magics.inference import (
+    FIRST_LINE,
     RESERVED,
     Uses,
     check_arrays,
@@ -43,10 +46,14 @@ def infer_cpp(name: str, body: str, visible: Mapping[str, Any], given: Sequence[
     Raises
     ------
     CompileError, InvalidOption
-        An indexed name is no resident array, or nothing is stored.
+        An indexed name is no resident array, it has several subscripts, or nothing is stored.
     """
     tokens = tokenize(body)
     local = _declared(tokens)
+    named = {token.text for token in tokens} - local
+    arrays = frozenset(each for each in named if isinstance(visible.get(each), ResidentArray))
+    # Before what is stored is looked for: `z[i][j] = 1` and `z(i, j) = 1` mean to store.
+    check_subscripts(Source(name, "<cell>", FIRST_LINE, body), arrays)
     used: dict[str, None] = {}
     indexed: dict[str, None] = {}
     stored: dict[str, None] = {}

@@ -129,7 +129,11 @@ def on_the_host(name: str, value: object) -> str:
         return f"{name} is a NumPy array on the host: %grain_alloc x --from {name}"
     if kind.__module__.split(".")[0] in {"numpy", "pandas", "polars"} or kind in {list, tuple}:
         return f"{name} is a {kind.__name__} on the host: %grain_alloc x --from {name}"
-    return f"{name} is a {kind.__name__}, no resident array: %grain_alloc {name} 1024"
+    # Not under that name: what it means now would be gone.
+    return (
+        f"{name} is a {kind.__name__}, no resident array: give a handle; "
+        "%grain_alloc x 1024 makes one"
+    )
 
 
 def unquoted(text: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.grain.engines import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETUP = """
 import os, signal, sys, threading
@@ -253,3 +257,49 @@ if before:
     assert len(os.listdir("/proc/self/task")) == before
 lab.close()
 """)
+
+
+EXITING = """
+import numpy as np, sys
+import gpures_lab as gl
+lab = gl.manager()
+kept, busy = lab.grain("kept", durable=True), lab.grain("busy")
+x, y = kept.allocate(4, name="x"), busy.allocate(1, dtype=np.int32)
+kernel = gl.cpp_kernel("busy", "int* z", "__atomic_store_n(z, 1, __ATOMIC_RELEASE); "
+                       "volatile long left = {turns}; while (left != 0) left = left - 1;",
+                       checked=False)
+with busy.borrow(y) as started:
+    started[:] = 0
+x.write(1)
+kept.checkpoint().result(timeout=30)
+x.write(2).result(timeout=30)
+busy.compute(kernel, outputs=[y])
+while not started[0]:
+    pass
+"""
+
+
+@pytest.mark.parametrize("turns", [300_000_000, -1], ids=["ends", "never ends"])
+def test_exit_saves_what_was_acknowledged_while_another_grains_kernel_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    """A durable grain that comes back older than what its caller was told."""
+    monkeypatch.setenv("GPURES_STATE_DIR", str(tmp_path))
+    run(EXITING.format(turns=turns))
+    assert run("print(gl.manager().restore('kept').handles['x'].read().result()[0])") == "2.0\n"
+
+
+def test_exit_does_not_save_what_a_running_kernel_may_still_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint of a grain in the middle of its own kernel, or of a program of another's."""
+    monkeypatch.setenv("GPURES_STATE_DIR", str(tmp_path))
+    code = EXITING.format(turns=-1)
+    own = code.replace('"busy")', '"busy", durable=True)')
+    done = run_python(SETUP + own + "busy.compute(kernel, outputs=[y])\n")
+    assert "durable grain 'busy' was not saved: a kernel was still running" in done.stderr
+    assert "'kept'" not in done.stderr
+    monkeypatch.setenv("GPURES_STATE_DIR", str(tmp_path / "another"))
+    program = code.replace("x.write(1)", "x.write(1)\nwith kept.record() as it: kept.ping()", 1)
+    done = run_python(SETUP + program)
+    assert "durable grain 'kept' was not saved: a kernel was still running" in done.stderr

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.grain.engines import run_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETUP = """
 import numpy as np, pytest, sys, threading, time
@@ -137,3 +142,58 @@ assert result.execution_time_ns > 0.4e9, result
 assert (x.read().result(timeout=30) == 2000).all()
 lab.close()
 """)
+
+
+SLOW = """
+import numpy as np, sys
+import gpures_lab as gl
+
+lab = gl.GrainManager(device="host", stall_s=0.2)
+grain = lab.grain()
+z = grain.allocate(400)
+
+@gl.kernel
+def slow(i, z):
+    y = 1.0
+    for k in range(3_000_000):
+        y = y * 0.999 + 0.5
+    z[i] = y
+
+with grain.record() as program:
+    grain.compute(slow, outputs=[z])
+if sys.argv[1] == "message":
+    grain.compute(slow, outputs=[z]).result()
+else:
+    program.run(repeat=2).result()
+found = grain.read(z).result()
+assert (found == found[0]).all() and found[0] != 0
+assert lab.metrics().engine_state != "FAILED"
+"""
+
+
+@pytest.mark.parametrize("way", ["message", "program"])
+def test_a_slow_kernel_of_few_indices_is_no_stall(tmp_path: Path, way: str) -> None:
+    """Seconds without a sign of life from a kernel that ends index after index: everything lost."""
+    script = tmp_path / "slow.py"
+    script.write_text(SLOW)
+    done = run_python(
+        f"import runpy, sys\nsys.argv = ['', {way!r}]\nrunpy.run_path({str(script)!r})"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_empty_program_is_over_at_once_however_often_it_repeats() -> None:
+    """A loop that never looks at anything: the engine stalls over a program without a step."""
+    done = run_python("""
+import gpures_lab as gl
+lab = gl.GrainManager(device="host", stall_s=0.2)
+grain = lab.grain()
+flag = grain.allocate(1, dtype="bool", zero=True)
+with grain.record() as nothing:
+    pass
+assert nothing.run(repeat=10**15).result(timeout=30).iterations == 10**15
+assert nothing.run(repeat=10**15, until=flag, every=7).result(timeout=30).iterations == 10**15
+grain.write(flag, True)
+assert nothing.run(repeat=10**15, until=flag, every=7).result(timeout=30).iterations == 7
+""")
+    assert done.returncode == 0, done.stdout + done.stderr

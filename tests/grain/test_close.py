@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import gc
+import os
 import pickle
 import threading
+import time
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import gpures_lab as gl
-from tests.grain.engines import LIMIT_S, RINGS, Latch, add
+from gpures_lab.grain import ending
+from tests.grain.engines import LIMIT_S, RINGS, Latch, add, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,3 +287,46 @@ def test_two_hundred_managers_leave_nothing_behind() -> None:
     assert descriptors() <= before[1]
     assert mapped_kib() - before[2] < 64 << 10  # one manager reserves more than that
     assert resident_kib() - before[3] < 8 << 10
+
+
+def _let_go(held: list[object]) -> None:
+    held.clear()
+    gc.collect()
+
+
+def test_a_manager_that_nobody_holds_is_closed_by_the_collector() -> None:
+    """Each `lab = GrainManager()` of a cell that runs again keeps its memory and threads."""
+    threads = threading.active_count(), len(os.listdir("/proc/self/task"))
+    lab = gl.GrainManager(device="host")
+    grain = lab.grain("held by its handles, which it holds")
+    x = grain.allocate(1_000, name="x")
+    x.write(1).result(timeout=30)
+    with grain.record() as program:
+        grain.ping()
+    gone = weakref.ref(lab)
+    engine = lab._engine
+    held = [lab, grain, x, program]
+    del lab, grain, x, program
+    with pytest.warns(ResourceWarning, match=r"dropped without close\(\): 1 grain"):
+        _let_go(held)
+    assert gone() is None
+    limit = time.monotonic() + 30
+    while engine.state != "TERMINATED" or ending._dropped:
+        assert time.monotonic() < limit
+        time.sleep(0.001)
+    assert (threading.active_count(), len(os.listdir("/proc/self/task"))) <= threads
+
+
+def test_a_manager_with_a_durable_grain_stays_until_exit_saves_it(tmp_path: Path) -> None:
+    """An acknowledged write that goes with the name of its manager."""
+    url = f"sqlite:///{tmp_path}/state.db"
+    done = run_python(f"""
+        import gc, gpures_lab as gl
+        lab = gl.GrainManager(device="host", state_url={url!r}, blobs_url={str(tmp_path)!r})
+        lab.grain("kept", durable=True).allocate(4, name="x").write(3).result(timeout=30)
+        del lab
+        gc.collect()
+    """)
+    assert done.returncode == 0, done.stderr
+    with gl.GrainManager(device="host", state_url=url, blobs_url=str(tmp_path)) as lab:
+        assert lab.restore("kept").handles["x"].read().result(timeout=30).tolist() == [3] * 4

@@ -202,6 +202,7 @@ def test_a_local_that_two_statements_assign_is_not_one_value() -> None:
 def test_a_local_read_before_its_assignment_in_a_branch_is_not_trusted() -> None:
     @kernel
     def f(i, x, z):
+        k = 0
         for _turn in range(2):
             if i > 100:
                 k = i + 3

@@ -346,3 +346,32 @@ def test_cxx_comes_first_and_ziglang_last(
     assert compiler.find_compiler("f").command == (str(no_compiler / "g++"),)
     monkeypatch.setenv("CXX", "mine --quick")
     assert compiler.find_compiler("f").command == (str(no_compiler / "mine"), "--quick")
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(
+    ("body", "cure"),
+    [
+        ("z[i, j] = 100 * i + j;", r"z[i, j] means z[j] in C++"),
+        ("z[i, j] = 100 * i + j;", r"z[i * z.shape(1) + j]"),
+        ("z[i * 4 + j] = x[i - 1, max(j, 1)];", r"x[(i - 1) * x.shape(1) + (max(j, 1))]"),
+        ("z[i][j] = 1;", r"z[i * z.shape(1) + j]"),
+        ("z(i, j) = x[i];", r"z[i * z.shape(1) + j]"),
+        ("float w[2][2]; z[i] = w[0, 1];", r"w[0, 1] means w[1]"),
+    ],
+)
+def test_several_subscripts_are_refused_with_the_flat_one(
+    body: str, cure: str, checked: bool
+) -> None:
+    """Catches the comma operator, which compiles and stores to the first row."""
+    with pytest.raises(CompileError) as caught:
+        cpp_kernel("f", "const float* x, float* z", body, indices=2, checked=checked)
+    assert cure in str(caught.value)
+
+
+def test_commas_that_are_no_subscripts_stay() -> None:
+    body = "auto low = [&, i](float a) { return a + x[max(i, (int64_t)1)]; };\nz[i] = low(1);"
+    f = cpp_kernel("f", "const float* x, float* z", body)
+    x, z = np.arange(4, dtype="f4"), np.zeros(4, "f4")
+    call(f, [x], [z])
+    assert z.tolist() == [2, 2, 3, 4]

@@ -163,3 +163,59 @@ def test_a_param_that_the_body_does_not_use_is_refused(filled: Notebook, lang: s
 def test_a_kernels_name_is_an_identifier(filled: Notebook) -> None:
     error = filled.refused("%%grain_compute --name 1x\nz[i] = x[i]")
     assert "a kernel's name is an identifier" in str(error)
+
+
+@pytest.mark.parametrize("store", ["m[i, j]", "m[i][j]", "m(i, j)"])
+def test_cpp_has_flat_subscripts(filled: Notebook, store: str) -> None:
+    """Catches the comma operator, and 'the body stores nothing' said of a store."""
+    filled("%grain_alloc m 2 3\n")
+    error = filled.refused(f"%%grain_compute --lang cpp\n{store} = 10 * i + j;")
+    assert "m[i * m.shape(1) + j]" in str(error)
+    assert values(filled, "m") == [0] * 6
+
+
+def test_adding_up_in_a_cell(filled: Notebook) -> None:
+    """Catches the first sum that everybody writes, which gave the first element."""
+    filled("%grain_alloc total 1\n")
+    error = filled.refused("%%grain_compute\ntotal[0] += x[i]")
+    assert "x has 8 elements" in str(error)
+    assert "kernels/Sum" in str(error)
+    error = filled.refused("%%grain_compute --n 8\ntotal[0] += x[i]")
+    assert "8 indices" in str(error)
+    filled("%%grain_compute --n 1\nfor q in range(x.size):\n    total[0] += x[q]")
+    assert values(filled, "total") == [28]
+
+
+@pytest.mark.parametrize(
+    ("body", "cure"),
+    [
+        ("z[i] = math.sqrt(x[i])", "math is not defined; import math before"),
+        ("z[i] = other.f(x[i])", "other is not defined; import or assign other before"),
+        ("z[i] = sqrt(x[i])", "sqrt is not defined; import math before, and write math.sqrt"),
+        ("z[i] = square(x[i])", "import numpy as np before, and write np.square"),
+        ("z[i] = bump(x[i])", "bump is not defined; define that function before: def bump(…)"),
+        ("z[i] = gain * x[i]", "gain is not defined; assign it, or give --param gain=…"),
+        ("import math\nz[i] = math.sqrt(x[i])", "imports nothing: import it before"),
+        ("f = lambda v: v * 2\nz[i] = f(x[i])", "defines no function: define it before, with def"),
+        ("def f(v):\n    return v\nz[i] = f(x[i])", "defines no function"),
+        ("z[i] = sum([x[q] for q in range(3)])", "has no comprehension: loop with for"),
+        ("z[i] = cfg['g'] * x[i]", "cfg['g'] is an item of a dict"),
+        ("z[i] = cfg['g'] * x[i]", "assign value = cfg['g'] before the cell"),
+    ],
+)
+def test_what_is_said_of_names_is_about_them(filled: Notebook, body: str, cure: str) -> None:
+    """Catches --param for a function, and a cure that would replace a dict."""
+    filled("cfg = {'g': 2.0}")
+    assert cure in str(filled.refused(f"%%grain_compute\n{body}"))
+    assert filled.names["cfg"] == {"g": 2.0}
+
+
+def test_no_cure_replaces_what_a_name_means(filled: Notebook) -> None:
+    filled("cfg = {'g': 2.0}")
+    for cell in ("%grain_write cfg 1", "%grain_read cfg", "%%grain_compute --out cfg\ncfg[i] = 1"):
+        assert "%grain_alloc cfg" not in str(filled.refused(cell))
+
+
+def test_a_completion_gets_no_name_that_python_needs(filled: Notebook) -> None:
+    error = filled.refused("%%grain_compute --noblock --into print\nz[i] = x[i]")
+    assert "Python's own" in str(error)

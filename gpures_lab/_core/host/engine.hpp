@@ -70,6 +70,7 @@ class Engine {
   void retain() { refs_.fetch_add(1, std::memory_order_relaxed); }
   void release();
   bool forked() const { return process_ != current_process(); }
+  bool refuses() const { return draining_; }  // no message comes any more
 
   // A device's engine: what it needs, and what it is given. The memory is the caller's to free,
   // after a close() that returned true.

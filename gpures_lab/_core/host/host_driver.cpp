@@ -19,6 +19,7 @@ constexpr int kLooks = 64;
 class HostDriver::Env {
  public:
   using Words = HostWords;
+  static constexpr i64 kFirstIndices = 16;
 
   explicit Env(Shared& shared) : shared_(shared), spin_(shared.spin_ns) {}
 

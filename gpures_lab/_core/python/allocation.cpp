@@ -201,7 +201,7 @@ PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t cou
   payload.zero = zero != 0;
   const u64 nbytes = u64(size) * u64(PyDataType_ELSIZE(dtype));
   u64 handle = 0;
-  auto* array = zero < 0 ? nullptr : PyObject_New(ResidentArrayObject, array_type);
+  auto* array = zero < 0 ? nullptr : PyObject_GC_New(ResidentArrayObject, array_type);
   if (!array) {
     Py_XDECREF(shape);
     Py_DECREF(dtype);

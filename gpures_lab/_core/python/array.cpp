@@ -13,8 +13,15 @@ namespace {
 
 ResidentArrayObject* as(PyObject* self) { return reinterpret_cast<ResidentArrayObject*>(self); }
 
+int traverse(PyObject* object, visitproc visit, void* arg) {
+  Py_VISIT(reinterpret_cast<PyObject*>(as(object)->grain));
+  Py_VISIT(Py_TYPE(object));
+  return 0;
+}
+
 void dealloc(PyObject* object) {
   ResidentArrayObject* self = as(object);
+  PyObject_GC_UnTrack(object);
   if (self->weakrefs) PyObject_ClearWeakRefs(object);
   if (self->live) release_quietly(self);
   Py_XDECREF(self->shape);
@@ -22,7 +29,7 @@ void dealloc(PyObject* object) {
   Py_XDECREF(self->dtype);
   Py_XDECREF(self->grain);
   PyTypeObject* type = Py_TYPE(object);
-  PyObject_Free(object);
+  PyObject_GC_Del(object);
   Py_DECREF(type);
 }
 
@@ -50,6 +57,8 @@ int set_name(PyObject* object, PyObject* value, void*) {
     return -1;
   }
   Py_XSETREF(as(object)->name, Py_NewRef(value));
+  // Only a grain that owns it makes a cycle of it; others the collector need not look at.
+  if (!PyObject_GC_IsTracked(object)) PyObject_GC_Track(object);
   // A given name that looks like an automatic one: later automatic ones start behind it.
   const char* text = PyUnicode_AsUTF8(value);
   if (!text) return -1;
@@ -169,6 +178,7 @@ PyType_Slot slots[] = {
     {Py_tp_doc, const_cast<char*>(
          "A handle to memory that stays on the device: shape, dtype, and an id with a generation.")},
     {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
     {Py_tp_methods, methods},
     {Py_tp_getset, getset},
     {Py_tp_members, members},
@@ -177,7 +187,8 @@ PyType_Slot slots[] = {
     {0, nullptr}};
 
 PyType_Spec spec = {"gpures_lab.ResidentArray", sizeof(ResidentArrayObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_HAVE_GC,
+                    slots};
 
 }  // namespace
 

@@ -46,9 +46,46 @@ bool collect(GrainObject* self, PyObject* sequence, Call& call) {
 
 }  // namespace
 
-// The index space: n= or shape=, else the first output's (a reduction's: first input's size).
-bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObject* n,
-              PyObject* shape, i64* space) {
+namespace {
+
+i64 extent_of(const ResidentArrayObject* array, u8 axis) {
+  // One dimension may have no tuple yet.
+  if (axis == EqualExtents::kFlat || array->ndim < 2) return array->size;
+  return PyLong_AsLongLong(PyTuple_GET_ITEM(array->shape, axis));
+}
+
+// A body whose stores do not follow the index: one that adds up runs over one index only, and a
+// space taken from its output covers what it reads at an index.
+bool check_followed(PyObject* kernel, const Variant& variant, const Call& call, const i64* space,
+                    bool taken) {
+  i64 total = 1;
+  for (u32 d = 0; d < variant.entry.indices; ++d) total *= space[d];
+  PyObject* output = nullptr;
+  PyObject* missed = nullptr;
+  for (const Followed& read : variant.followed) {
+    const ResidentArrayObject* array = call.arrays[read.array];
+    if (!taken || extent_of(array, read.axis) <= space[read.index]) continue;
+    output = reinterpret_cast<PyObject*>(call.arrays[call.inputs]);
+    missed = reinterpret_cast<PyObject*>(call.arrays[read.array]);
+    break;
+  }
+  if (!missed && variant.adds_up >= 0 && total > 1) {
+    output = reinterpret_cast<PyObject*>(call.arrays[variant.adds_up]);
+    missed = Py_None;
+  }
+  if (!missed) return true;
+  PyObject* extents = PyTuple_New(variant.entry.indices);
+  if (!extents) return false;
+  for (u32 d = 0; d < variant.entry.indices; ++d) {
+    PyTuple_SET_ITEM(extents, d, PyLong_FromLongLong(space[d]));
+  }
+  raise_hook("index_space_misses", "(OOON)", kernel, output, missed, extents);
+  return false;
+}
+
+// n= or shape=, else the first output's (a reduction's: first input's size), which is `taken`.
+bool find_space(PyObject* kernel, const Variant& variant, const Call& call, PyObject* n,
+                PyObject* shape, i64* space, bool& taken) {
   const KernelEntry& entry = variant.entry;
   const bool reduction = entry.flags & kKernelReduction;
   const u32 leader = reduction ? 0 : call.inputs;
@@ -65,6 +102,7 @@ bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObje
     Py_DECREF(extents);
     return true;
   }
+  taken = true;
   const ResidentArrayObject* array = leader < call.count ? call.arrays[leader] : nullptr;
   if (array && entry.indices == 1) {
     space[0] = array->size;
@@ -80,13 +118,18 @@ bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObje
   return true;
 }
 
-namespace {
+}  // namespace
 
-i64 extent_of(const ResidentArrayObject* array, u8 axis) {
-  // One dimension may have no tuple yet.
-  if (axis == EqualExtents::kFlat || array->ndim < 2) return array->size;
-  return PyLong_AsLongLong(PyTuple_GET_ITEM(array->shape, axis));
+// The index space of a call, which its body can run over.
+bool space_of(PyObject* kernel, const Variant& variant, const Call& call, PyObject* n,
+              PyObject* shape, i64* space) {
+  bool taken = false;
+  if (!find_space(kernel, variant, call, n, shape, space, taken)) return false;
+  if (variant.adds_up < 0 && variant.followed.empty()) return true;
+  return check_followed(kernel, variant, call, space, taken);
 }
+
+namespace {
 
 // Arrays of a library kernel that reads shapes: they fit each other, and the space the output's
 // rows, which may be fewer.

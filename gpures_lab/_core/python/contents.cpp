@@ -31,6 +31,12 @@ bool refuse(GrainObject* grain, bool closed, Status status) {
 // into this one among them. False: an exception is set.
 bool settle(GrainObject* grain) {
   RingHost& ring = grain->core->ring;
+  // At the end a grain without messages is at rest, whatever others still run; that no program
+  // reaches into it is for whoever asks to know (grain/ending.py). After a stall nothing is: what
+  // was answered may still run.
+  if (grain->engine->refuses() && !ring.is_closed() && ring.counts(*grain->core).pending == 0) {
+    return true;
+  }
   const u64 end = ring.posted();
   const bool quiesced = is_quiesced_here(grain);  // then it is now or never
   const u64 slice = quiesced ? 0 : std::min<u64>(grain->full_wait_ns, 50'000'000);

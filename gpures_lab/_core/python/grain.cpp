@@ -303,8 +303,16 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   return reinterpret_cast<PyObject*>(self);
 }
 
+// A manager, its grains and their named handles hold each other: together they go by the collector.
+int traverse(PyObject* object, visitproc visit, void* arg) {
+  Py_VISIT(as(object)->manager);
+  Py_VISIT(Py_TYPE(object));
+  return 0;
+}
+
 void dealloc(PyObject* object) {
   GrainObject* self = as(object);
+  PyObject_GC_UnTrack(object);
   if (self->weakrefs) PyObject_ClearWeakRefs(object);
   PyTypeObject* type = Py_TYPE(object);
   Py_XDECREF(self->manager);
@@ -345,12 +353,13 @@ PyMemberDef members[] = {
     {nullptr, 0, 0, 0, nullptr}};
 PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},
                        {Py_tp_dealloc, reinterpret_cast<void*>(dealloc)},
+                       {Py_tp_traverse, reinterpret_cast<void*>(traverse)},
                        {Py_tp_methods, methods},
                        {Py_tp_getset, getset},
                        {Py_tp_members, members},
                        {0, nullptr}};
 PyType_Spec spec = {"gpures_lab._core._native.GrainBase", sizeof(GrainObject), 0,
-                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
+                    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
 
 }  // namespace
 

@@ -14,12 +14,13 @@ KernelObject* as(PyObject* self) { return reinterpret_cast<KernelObject*>(self);
 Variant* build_variant(PyObject* kernel, PyObject* spec, const std::vector<u8>& key,
                        const u8* param_codes, u32 param_count, bool& found) {
   unsigned long long address;
-  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called;
-  int indices, flags, at_hand;
-  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!p", &address, &owner, &PyTuple_Type, &order,
+  PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called, *followed;
+  int indices, flags, at_hand, adds_up;
+  if (!PyArg_ParseTuple(spec, "KOO!iiO!O!O!O!O!O!O!iO!p", &address, &owner, &PyTuple_Type, &order,
                         &indices, &flags, &PyTuple_Type, &item_bytes, &PyTuple_Type, &rules,
                         &PyTuple_Type, &ndims, &PyTuple_Type, &writes, &PyTuple_Type, &packs,
-                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &at_hand)) {
+                        &PyTuple_Type, &equal, &PyTuple_Type, &called, &adds_up, &PyTuple_Type,
+                        &followed, &at_hand)) {
     return nullptr;
   }
   auto* variant = new Variant{};
@@ -46,6 +47,11 @@ Variant* build_variant(PyObject* kernel, PyObject* spec, const std::vector<u8>& 
   for (Py_ssize_t n = 0; n + 3 < PyTuple_GET_SIZE(equal); n += 4) {
     variant->equal.push_back(
         {number(equal, n), number(equal, n + 1), number(equal, n + 2), number(equal, n + 3)});
+  }
+  variant->adds_up = adds_up;
+  for (Py_ssize_t n = 0; n + 2 < PyTuple_GET_SIZE(followed); n += 3) {
+    variant->followed.push_back(
+        {number(followed, n), number(followed, n + 1), number(followed, n + 2)});
   }
   if (PyErr_Occurred()) {
     delete variant;

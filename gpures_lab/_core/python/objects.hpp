@@ -71,6 +71,11 @@ struct EqualExtents {
   u8 array, axis, other, other_axis;
 };
 
+// An array that is read at exactly an index.
+struct Followed {
+  u8 array, axis, index;
+};
+
 struct Variant {
   std::vector<u8> key;
   KernelEntry entry;
@@ -78,6 +83,8 @@ struct Variant {
   u8 order[kMaxArrays];             // binding position of each compiled array
   std::vector<u8> packs;            // of each parameter: 0 = as given, else 1 + dtype code
   std::vector<EqualExtents> equal;  // a library kernel's that reads shapes
+  int adds_up;  // binding position of an array with an element of every index's, -1: none
+  std::vector<Followed> followed;  // read at an index that no store to the first output follows
   PyObject* owner;
 };
 

@@ -78,6 +78,8 @@ struct DeviceEnv {
   BlockMemory& memory;
   u8* scratch;
 
+  static constexpr i64 kFirstIndices = kBlockThreads;  // fewer would leave threads idle
+
   __device__ bool leader() const { return threadIdx.x == 0; }
   __device__ u32 thread() const { return threadIdx.x; }
   // Not kBlockThreads: with a constant, loops are unrolled, which takes 18 registers more.

@@ -6,10 +6,11 @@
 // Env is the worker's surroundings: Words (atomics), leader()/thread()/threads()/sync() (the
 // block; one thread with a no-op sync on the host), now() in ticks, frame() and batch() (shared
 // memory of the block), call() (run a kernel slice, return a signal number or 0), beat(),
-// idle() (what a poller does while nothing comes). On a device also kLanes threads that poll
-// together, run_of() (how many of them in a row say yes, from the first), attends(), and compute()
-// and run_program() as functions apart: what they keep in registers across a call to a kernel
-// takes none from the serve loop. With kPollsApart the poller is none of the block (fetch.hpp).
+// idle() (what a poller does while nothing comes), kFirstIndices (Compute::first_slice). On a
+// device also kLanes threads that poll together, run_of() (how many of them in a row say yes, from
+// the first), attends(), and compute() and run_program() as functions apart: what they keep in
+// registers across a call to a kernel takes none from the serve loop. With kPollsApart the poller
+// is none of the block (fetch.hpp).
 #pragma once
 
 #include "cancel.hpp"

@@ -15,7 +15,8 @@ from gpures_lab.kernels.cpp.compiler import compile_library, find_compiler
 from gpures_lab.kernels.cpp.declaration import CppBody
 from gpures_lab.kernels.cpp.pointer_use import check_pointer_use
 from gpures_lab.kernels.cpp.source_text import write_source
-from gpures_lab.kernels.signature import HostCode, Signature
+from gpures_lab.kernels.cpp.subscripts import space_rule
+from gpures_lab.kernels.signature import HostCode, Signature, SpaceRule
 from gpures_lab.kernels.typed.kernel import compiled_arrays
 
 if TYPE_CHECKING:
@@ -50,7 +51,14 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
     text = write_source(body, names, signature)
     library = compile_library(body.source, text, checked=signature.checked)
     positions, _ = compiled_arrays(signature)
-    meta = {"arrays": list(positions), "indices": body.indices, "is_map": body.is_map}
+    rule = space_rule(body.source, names, signature.inputs)
+    meta = {
+        "arrays": list(positions),
+        "indices": body.indices,
+        "is_map": body.is_map,
+        "adds_up": rule.adds_up,
+        "followed": list(rule.followed),
+    }
     return Artifact(".so", library, meta)
 
 
@@ -108,6 +116,7 @@ def load(artifact: Artifact, path: Path | None, *, from_disk: bool) -> HostCode 
         is_reduction=False,
         may_fault=True,
         cache_hit=from_disk,
+        space_rule=SpaceRule(int(meta["adds_up"]), tuple(meta["followed"])),
     )
 
 

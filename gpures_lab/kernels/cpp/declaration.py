@@ -11,6 +11,7 @@ from gpures_lab.kernels.cpp.pointer_use import (
     check_stores,
     only_subscripts_by_index,
 )
+from gpures_lab.kernels.cpp.subscripts import check_subscripts
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.source import Source
 
@@ -129,6 +130,7 @@ def read_cpp_body(name: str, parameters: str, body: str, indices: int, checked: 
         )
     source = Source(name, "its body", 1, body)
     arrays = frozenset(p.name for p in declared if p.is_array)
+    check_subscripts(source, arrays)
     if checked:
         check_pointer_use(source, arrays)
         check_stores(source, frozenset(p.name for p in declared if p.is_output))

@@ -9,7 +9,7 @@ from gpures_lab.errors import CompileError, GpuResError
 from gpures_lab.kernels.artifact import Artifact
 from gpures_lab.kernels.host.objects import LinkError, ObjectCode, link
 from gpures_lab.kernels.machine_identity import package_version
-from gpures_lab.kernels.signature import HostCode, Signature
+from gpures_lab.kernels.signature import HostCode, Signature, SpaceRule
 
 if TYPE_CHECKING:
     from gpures_lab.kernels.definition import Kernel
@@ -57,6 +57,8 @@ def build(kernel: Kernel, names: tuple[str, ...], signature: Signature) -> Artif
         "is_map": typed.is_map,
         "is_straight": typed.is_straight,
         "is_reduction": kernel.kind == "reduction",
+        "adds_up": typed.space_rule.adds_up,
+        "followed": list(typed.space_rule.followed),
     }
     return Artifact(".o", code.data, meta)
 
@@ -81,4 +83,5 @@ def load(artifact: Artifact, *, from_disk: bool) -> HostCode | None:
         is_reduction=bool(meta["is_reduction"]),
         may_fault=False,
         cache_hit=from_disk,
+        space_rule=SpaceRule(int(meta["adds_up"]), tuple(meta["followed"])),
     )

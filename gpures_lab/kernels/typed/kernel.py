@@ -9,9 +9,10 @@ import numpy as np
 
 from gpures_lab.errors import CompileError
 from gpures_lab.kernels.function import Function
-from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature
+from gpures_lab.kernels.signature import ArraySpec, ParamSpec, Signature, SpaceRule
 from gpures_lab.kernels.typed.accesses import check_in_place, is_map, is_straight
 from gpures_lab.kernels.typed.body import type_function
+from gpures_lab.kernels.typed.index_space import space_rule
 from gpures_lab.kernels.typed.operations import cast
 from gpures_lab.kernels.typed.scalars import (
     BOOL,
@@ -49,6 +50,8 @@ class TypedKernel:
         Dtype and first 8-byte word of each param.
     init, output
         A reduction's start value (None for an index kernel) and the slot of its output.
+    space_rule
+        What a call's index space is held against.
     """
 
     name: str
@@ -62,6 +65,7 @@ class TypedKernel:
     checked: bool
     init: Any
     output: int
+    space_rule: SpaceRule
 
 
 def compiled_arrays(signature: Signature) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -109,6 +113,7 @@ def type_kernel(kernel: Kernel, names: tuple[str, ...], signature: Signature) ->
         output = slots[-1]
         body = _type_reduction(scope, names, slots, signature)
         map_found = False
+        rule = SpaceRule()
     else:
         output = -1
         scope.arrays = dict(zip(names, slots, strict=True))
@@ -120,6 +125,7 @@ def type_kernel(kernel: Kernel, names: tuple[str, ...], signature: Signature) ->
         body = type_function(scope, (), "body", returns=False)
         check_in_place(body, function.source)
         map_found = is_map(body, arrays, kernel.indices)
+        rule = space_rule(body, positions, slots[signature.inputs])
     return TypedKernel(
         name=kernel.name,
         indices=kernel.indices,
@@ -132,6 +138,7 @@ def type_kernel(kernel: Kernel, names: tuple[str, ...], signature: Signature) ->
         checked=signature.checked,
         init=kernel.init,
         output=output,
+        space_rule=rule,
     )
 
 

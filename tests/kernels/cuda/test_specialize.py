@@ -25,18 +25,32 @@ def stencil(i, x, z):
     z[i] = x[i - 1]
 
 
+@gl.kernel
+def first(i, x, z):
+    z[0] = z[0] + x[i]
+
+
 @gl.reduction(init=0.0)
 def total(acc, v):
     return acc + v
 
 
 scale = gl.cpp_kernel("scale", "const float* x, float* z, float w", "z[i] = w * x[i];")
+adds = gl.cpp_kernel("adds", "const float* x, float* z", "z[0] += x[i];")
 shift = gl.cpp_kernel("shift", "const float* x, float* z", "z[i] = x[i + 1];")
 
 
 @pytest.mark.parametrize(
     ("kernel", "inputs", "values"),
-    [(saxpy, 2, (0.5,)), (stencil, 1, ()), (total, 1, ()), (scale, 1, (2.0,)), (shift, 1, ())],
+    [
+        (saxpy, 2, (0.5,)),
+        (stencil, 1, ()),
+        (total, 1, ()),
+        (scale, 1, (2.0,)),
+        (shift, 1, ()),
+        (first, 1, ()),
+        (adds, 1, ()),
+    ],
 )
 def test_a_device_version_is_described_as_the_hosts_and_needs_no_compiler(
     monkeypatch: pytest.MonkeyPatch, kernel: Kernel, inputs: int, values: tuple[Any, ...]

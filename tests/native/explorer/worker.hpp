@@ -41,6 +41,7 @@ void last_out();
 
 struct Env {
   using Words = explore::Words;
+  static constexpr i64 kFirstIndices = kSliceIndices;
   u32 worker;
   u32 thread_index = 0;
 

@@ -160,6 +160,7 @@ class FakeEnv {
  public:
   using Words = HostWords;
   static constexpr u32 kLanes = 32;  // all threads of a block here
+  static constexpr i64 kFirstIndices = 16;
   FakeEnv(Block& block, unsigned thread) : block_(block), thread_(thread) {}
 
   bool leader() const { return thread_ == 0; }

@@ -18,6 +18,7 @@ struct CallFrame {
   i64 space[kMaxIndices];
   i64 fault[kFaultWords];
   u64 stop;
+  i64 step;  // outer indices of the next slice
 
   GPURES_HD Arguments arguments() { return {data, sizes, shapes, params, space, fault}; }
 };
@@ -30,13 +31,13 @@ struct Compute {
   static constexpr i64 kStraightSlice = 65536;
 
   template <class Env>
-  GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring,
-                              const Slot& slot, u8* page) {
+  GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring, const Slot& slot,
+                              u8* page) {
     const auto& message = payload_of<ComputeMessage>(slot);
     const KernelEntry* kernel;
     const u64* words;
-    const Status known = find(engine, message, reinterpret_cast<const u64*>(page), kPageWords,
-                              kernel, words);
+    const Status known =
+        find(engine, message, reinterpret_cast<const u64*>(page), kPageWords, kernel, words);
     if (known != Status::kOk) return {known};
     const Arguments arguments = env.frame().arguments();
     const Status bound = bind(engine, *kernel, message, words, slot.grain, arguments);
@@ -57,8 +58,8 @@ struct Compute {
         message.indices != kernel->indices) {
       return Status::kBadMessage;
     }
-    const u32 count = u32(kernel->indices) - 1 + kernel->arrays + kernel->param_words +
-                      kernel->shape_words;
+    const u32 count =
+        u32(kernel->indices) - 1 + kernel->arrays + kernel->param_words + kernel->shape_words;
     if (count > (message.in_page ? page_words : kInlineWords)) return Status::kBadMessage;
     words = message.in_page ? page : message.words;
     return Status::kOk;
@@ -107,8 +108,7 @@ struct Compute {
         for (u32 d = 0; d < array.ndim; ++d) {
           const i64 extent = i64(*words++);
           if (!multiply(elements, extent)) return Status::kBadMessage;
-          if (array.rule == kAtLeastN && array.ndim == kernel.indices &&
-              frame.space[d] > extent) {
+          if (array.rule == kAtLeastN && array.ndim == kernel.indices && frame.space[d] > extent) {
             return Status::kOutOfBounds;
           }
           *shapes++ = extent;
@@ -130,22 +130,46 @@ struct Compute {
     return true;
   }
 
-  // Outer indices of one slice: between two of them the worker looks at `stop`. [R6]
+  // An index with a loop in it may take anything from nanoseconds to seconds.
+  GPURES_HD static bool varies(const KernelEntry& kernel) {
+    return (kernel.flags & kKernelUser) && !(kernel.flags & (kKernelStraight | kKernelWhole));
+  }
+
+  // Outer indices of one slice at most: between two of them the worker looks at `stop`. [R6]
   GPURES_HD static i64 slice(const KernelEntry& kernel, const i64* space) {
     if (kernel.flags & kKernelWhole) return space[0];
+    return at_least_one(varies(kernel) ? i64(kSliceIndices) : kStraightSlice, kernel, space);
+  }
+
+  // Of the first one: where indices vary it is short, and its time says how long others may be.
+  template <class Env>
+  GPURES_HD static i64 first_slice(const KernelEntry& kernel, const i64* space) {
+    if (!varies(kernel)) return slice(kernel, space);
+    return at_least_one(Env::kFirstIndices, kernel, space);
+  }
+
+  GPURES_HD static i64 at_least_one(i64 indices, const KernelEntry& kernel, const i64* space) {
     i64 inner = 1;
     for (u32 d = 1; d < kernel.indices; ++d) inner *= space[d];
-    const bool loops = (kernel.flags & kKernelUser) && !(kernel.flags & kKernelStraight);
-    const i64 step = loops ? i64(kSliceIndices) : kStraightSlice;
-    if (inner <= 1) return step;
-    return step / inner > 0 ? step / inner : 1;
+    if (inner <= 1) return indices;
+    return indices / inner > 0 ? indices / inner : 1;
   }
 
   template <class Env>
   GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
                                const KernelEntry& kernel, const Arguments& frame, u8* page) {
+    i64 step = first_slice<Env>(kernel, frame.space);
+    return call(env, engine, ring, kernel, frame, page, step);
+  }
+
+  // `step` is the first slice's size, and afterwards what the last one had.
+  template <class Env>
+  GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
+                               const KernelEntry& kernel, const Arguments& frame, u8* page,
+                               i64& step) {
     const i64 outer = frame.space[0];
-    const i64 step = slice(kernel, frame.space);
+    const i64 most = slice(kernel, frame.space);
+    u64 since = step < most && step < outer ? env.now() : 0;
     i64 begin = 0;
     while (outer - begin > step) {
       const int signal = env.call(kernel, frame, begin, begin + step);
@@ -153,13 +177,28 @@ struct Compute {
       begin += step;
       env.beat(ring);
       // One thread asks, so that the block ends together or goes on together.
-      if (env.leader()) env.frame().stop = must_stop<typename Env::Words>(engine, ring);
+      if (env.leader()) {
+        env.frame().stop = must_stop<typename Env::Words>(engine, ring);
+        if (step < most) {
+          const u64 now = env.now();
+          env.frame().step = fitting(step, now - since, engine.lease_ticks, most);
+          since = now;
+        }
+      }
       env.sync();
       const bool stop = env.frame().stop != 0;
+      if (step < most) step = env.frame().step;
       env.sync();
       if (stop) return {Status::kCancelled};
     }
     return call_last(env, kernel, frame, begin, page);
+  }
+
+  // As many indices as take a quarter of the lease if `done` of them took `ticks`.
+  GPURES_HD static i64 fitting(i64 done, u64 ticks, u64 lease, i64 most) {
+    const u64 fit = lease / 4 / (ticks / u64(done) + 1);
+    if (fit >= u64(most)) return most;
+    return fit > 0 ? i64(fit) : 1;
   }
 
   GPURES_HD static Answer failed(int signal) {

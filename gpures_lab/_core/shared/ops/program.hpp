@@ -59,8 +59,8 @@ struct RunProgram {
     i64* const fault = env.frame().fault;
     for (int w = 0; w < kFaultWords; ++w) fault[w] = 0;
     if (!resumes) {
-      const Status bound = bind(engine, parts, reinterpret_cast<const u64*>(page), message.late,
-                                step);
+      const Status bound = bind<Env>(engine, parts, reinterpret_cast<const u64*>(page),
+                                     message.late, step);
       if (bound != Status::kOk) return end(env, parts, page, turn, {bound}, 0, step, 0);
       step = 0;
     }
@@ -70,6 +70,12 @@ struct RunProgram {
 
     Answer answer;
     u64 ran = 0;
+    if (header.steps == 0) {  // nothing happens however often: no loop that never looks [R6]
+      const bool ends = until != nullptr && message.every < message.repeat &&
+                        is_set(until, message.item);
+      answer.value = ends ? message.every : message.repeat;
+      return end(env, parts, page, turn, answer, answer.value, 0, before);
+    }
     while (iteration < message.repeat) {
       while (step < header.steps) {
         answer = run_step(env, engine, ring, parts, step, page);
@@ -156,6 +162,7 @@ struct RunProgram {
   }
 
   // All threads of a block write the same words.
+  template <class Env>
   GPURES_HD static Status bind(const EngineView& engine, const Parts& parts, const u64* late_words,
                                u64 given, u64& failed) {
     const ProgramHeader& header = *parts.header;
@@ -173,7 +180,7 @@ struct RunProgram {
         case Opcode::kBarrier: status = Status::kOk; break;
         case Opcode::kWrite: status = bind_write(engine, step, text, bound); break;
         case Opcode::kCompute:
-          status = bind_compute(engine, parts, step, text, used, bound);
+          status = bind_compute<Env>(engine, parts, step, text, used, bound);
           while (status == Status::kOk && late < header.late &&
                  u32(parts.late[late]) == failed) {
             const u64 word = parts.late[late] >> 32 & 0xffff;
@@ -212,6 +219,7 @@ struct RunProgram {
     return Status::kOk;
   }
 
+  template <class Env>
   GPURES_HD static Status bind_compute(const EngineView& engine, const Parts& parts,
                                        const Slot& step, const u64* text, u64& used,
                                        BoundStep& bound) {
@@ -228,7 +236,7 @@ struct RunProgram {
     const Arguments arguments = arguments_of(bound, nullptr);
     const Status status = Compute::bind(engine, *kernel, message, words, step.grain, arguments);
     if (status != Status::kOk) return status;
-    bound.detail = arguments.space[0] <= Compute::slice(*kernel, arguments.space);
+    bound.detail = arguments.space[0] <= Compute::first_slice<Env>(*kernel, arguments.space);
     return Status::kOk;
   }
 
@@ -247,12 +255,16 @@ struct RunProgram {
   GPURES_HD static Answer run_step(Env& env, const EngineView& engine, RingView& ring,
                                    const Parts& parts, u64 step, u8* page) {
     const Opcode opcode = Opcode(parts.steps[step].opcode);
-    const BoundStep& bound = parts.bound[step];
+    BoundStep& bound = parts.bound[step];
     if (opcode == Opcode::kCompute) {
       const auto& kernel = *reinterpret_cast<const KernelEntry*>(bound.kernel);
       const Arguments arguments = arguments_of(bound, env.frame().fault);
       if (bound.detail) return Compute::call_last(env, kernel, arguments, 0, page);
-      return Compute::call(env, engine, ring, kernel, arguments, page);
+      i64 slice = Compute::first_slice<Env>(kernel, arguments.space);
+      const Answer answer = Compute::call(env, engine, ring, kernel, arguments, page, slice);
+      // Quick enough for one slice: so it is called from the next iteration on.
+      if (slice >= arguments.space[0]) bound.detail = 1;
+      return answer;
     }
     if (opcode == Opcode::kWrite) {
       u8* const to = reinterpret_cast<u8*>(bound.words);
