@@ -59,7 +59,8 @@ class GrainManager:
     full_wait_s
         How long a post waits for a free slot before `RingFull`; 0 rejects at once.
     stall_s
-        How long a ring may make no progress before it counts as stalled.
+        How long a ring may make no progress before it counts as stalled, and the longest that a
+        plain launch of the wide path may run.
     idle_after_s
         Grains without messages for this long are deactivated; never when None.
     state_url, blobs_url

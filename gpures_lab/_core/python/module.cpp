@@ -232,7 +232,8 @@ NB_MODULE(_native, m) {
     throw nb::python_error();
   }
   Unlocked::use([]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
-                [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); });
+                [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); },
+                [] { return PyGILState_Check() != 0; });
   nb::class_<EngineHandle> engine(m, "Engine", "Rings, launches, keeper and pool of one device.");
   bind_device(engine, m);
   engine
