@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import datetime as dt
 import functools
 import json
 import os
@@ -103,12 +102,18 @@ def _parser() -> argparse.ArgumentParser:
     storage = add(
         "storage",
         _storage,
-        "list the checkpoints and the room they take",
-        "  gpures-lab storage\n  gpures-lab storage --prune\n  gpures-lab storage --json",
+        "list the checkpoints, where they lie and the room they take",
+        "  gpures-lab storage\n  gpures-lab storage --remove scores --remove survivor\n"
+        "  gpures-lab storage --prune --json",
     )
     storage.add_argument(
-        "--prune", action="store_true", help="remove contents that no checkpoint needs"
+        "--remove", metavar="KEY", action="append", default=[], help="remove the key's checkpoint"
     )
+    storage.add_argument(
+        "--prune", action="store_true", help="remove what killed processes left behind"
+    )
+    storage.add_argument("--state-url", metavar="URL", help="as GrainManager's state_url")
+    storage.add_argument("--blobs-url", metavar="URL", help="as GrainManager's blobs_url")
     storage.add_argument("--json", action="store_true", help="print one JSON object")
     bench = add(
         "bench",
@@ -218,47 +223,18 @@ def _gpu_check(options: argparse.Namespace) -> int:
 
 def _storage(options: argparse.Namespace) -> int:
     from gpures_lab.errors import CheckpointCorrupt, GpuResError
-    from gpures_lab.grain.store import StateStore
-    from gpures_lab.metrics.units import plural
+    from gpures_lab.grain.store.report import Storage
 
     try:
-        with StateStore() as store:
-            pruned = store.prune() if options.prune else None
-            manifests, usage = store.list(), store.usage()
+        found = Storage.look(
+            options.state_url, options.blobs_url, remove=options.remove, prune=options.prune
+        )
     except CheckpointCorrupt as error:
         print(f"gpures-lab: {error}", file=sys.stderr)
         return BAD_ANSWER
     except GpuResError as error:
         raise CannotRun(str(error)) from error
-    if options.json:
-        found = {
-            "checkpoints": [
-                {
-                    "key": one.key,
-                    "etag": one.etag,
-                    "saved_at": one.saved_at,
-                    "arrays": len(one.arrays),
-                    "nbytes": one.nbytes,
-                }
-                for one in manifests
-            ],
-            "usage": dataclasses.asdict(usage),
-            "pruned": dataclasses.asdict(pruned) if pruned else None,
-        }
-        print(json.dumps(found, indent=2))
-        return OK
-    for one in manifests:
-        saved_at = dt.datetime.fromtimestamp(one.saved_at, dt.UTC)
-        print(
-            f"{one.key!r}  checkpoint {one.etag} of {saved_at:%Y-%m-%d %H:%M} UTC, "
-            f"{len(one.arrays)} arrays, {one.nbytes:,} bytes"
-        )
-    if pruned:
-        print(f"removed {plural(pruned.blobs, 'blob')}, {pruned.nbytes:,} bytes")
-    print(
-        f"{plural(len(manifests), 'checkpoint')}; {plural(usage.blobs, 'blob')}, {usage.nbytes:,} "
-        f"of {usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
-    )
+    print(json.dumps(found.to_json(), indent=2) if options.json else found)
     return OK
 
 
