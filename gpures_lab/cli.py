@@ -7,7 +7,6 @@ missing) · 2 it could not run (bad arguments, a missing extra, files in the way
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
 import json
 import os
