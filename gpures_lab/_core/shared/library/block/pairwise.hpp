@@ -84,7 +84,7 @@ struct BlockPairwise {
   // twice the registers would not fit beside the ring's serve loop.
   template <class Block, class Load>
   static GPURES_OP T subtree(const Block& block, const Load& load, i64 first, i64 terms) {
-    constexpr int kUnroll = sizeof(Load) > sizeof(void*) ? 1 : 4;
+    constexpr int kUnroll = sizeof(Load) > sizeof(void*) ? 2 : 4;
     T* const parts = reinterpret_cast<T*>(block.scratch());
     T* const values = reinterpret_cast<T*>(block.scratch() + kPartBytes);
     const int n = static_cast<int>(terms), levels = levels_of(terms), count = 1 << levels;
