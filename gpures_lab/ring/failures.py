@@ -40,6 +40,7 @@ __all__ = [
     "failure_of",
     "interrupted",
     "interrupted_grain",
+    "interrupted_parts",
     "no_ring",
     "quiesced",
     "refused",
@@ -200,6 +201,20 @@ def interrupted_grain(key: str) -> KeyboardInterrupt:
     """Return Ctrl-C's exception of a wait for a grain."""
     return KeyboardInterrupt(
         f"earlier messages of grain {key!r} may still run; grain.cancel() drops what is queued"
+    )
+
+
+def interrupted_parts(key: str, unit: str, done: int, total: int) -> KeyboardInterrupt:
+    """Return Ctrl-C's exception of a call that hands over many parts: what it had done."""
+    whole, _, what = unit.partition(" ")
+    if done == 0:
+        return KeyboardInterrupt(
+            f"nothing was {what or 'posted'} on grain {key!r}; its earlier messages may still run, "
+            "grain.cancel() drops what is queued"
+        )
+    return KeyboardInterrupt(
+        f"{done:,} of {total:,} {whole} were {what or 'posted'} on grain {key!r} and stay; "
+        "the rest was not"
     )
 
 
