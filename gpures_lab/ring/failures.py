@@ -307,7 +307,8 @@ def no_ring(key: str, rings: int) -> InvalidOption:
     """Return the error of a dedicated grain beyond the last ring."""
     return InvalidOption(
         f"grain {key!r}: placement='dedicated' needs a ring of its own and all {rings} are taken; "
-        "use placement='shared' or raise RingOptions.max_rings",
+        "use placement='shared' or raise RingOptions.max_rings (a grain keeps its ring until the "
+        "manager closes, discarded or not)",
         grain=key,
         rings=rings,
     )
