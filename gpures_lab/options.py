@@ -91,7 +91,8 @@ class ManagerOptions:
     full_wait_s
         How long a call waits for a free slot before it raises `RingFull`; 0 does not wait.
     stall_s
-        How long a ring may make no progress before it counts as stalled; above 0.
+        How long a ring may make no progress before it counts as stalled; above 0. A plain launch
+        of the wide path shows none, so this is the longest that one may run.
     idle_after_s
         Grains without messages for this long are deactivated; ``None`` never does it.
     state_url

@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 
 _MISFIT = 2  # the fault of shared/library/call.hpp's has_extent()
 
+# What a driver says of a launch that cannot be, which leaves the context as it was.
+_LAUNCH_ERRORS = {
+    1: "its configuration is invalid",
+    2: "the device has no memory left for its stack; free some, or use a smaller kernel",
+    701: "it needs more registers or shared memory than the device has; split it",
+}
+
 __all__ = [
     "again",
     "bad_flag",
@@ -119,6 +126,15 @@ def failure_of(request: int, grain: str, state: dict[str, Any]) -> GpuResError:
             return RingClosed(
                 f"{what} on grain {grain!r} was still queued when the manager closed; wait for "
                 "completions before close()",
+                **fields,
+            )
+        case Status.NOT_LAUNCHED:
+            return KernelFault(
+                f"{what}: kernel {kernel} was not launched on grain {grain!r}: "
+                f"{_LAUNCH_ERRORS.get(state['value'], 'the driver refused it')} (CUDA error "
+                f"{state['value']}); nothing ran, everything else goes on",
+                kernel=kernel,
+                cuda_error=state["value"],
                 **fields,
             )
         case Status.DEVICE_LOST:

@@ -51,3 +51,4 @@ class Status(IntEnum):
     RING_CLOSED = 33
     DEVICE_LOST = 34
     HOST_FAILED = 35
+    NOT_LAUNCHED = 36

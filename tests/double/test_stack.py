@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import gpures_lab as gl
 from tests.double.cupy_double import NAME
-from tests.grain.engines import LIMIT_S, RINGS, add, in_threads
+from tests.grain.engines import LIMIT_S, RINGS, add, in_threads, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -200,3 +201,66 @@ def test_a_checkpoint_copies_past_the_ring(
     np.testing.assert_array_equal(handles["big"].read().result(LIMIT_S), data)
     assert (handles["small"].read().result(LIMIT_S) == 3).all()
     assert (handles["pinned"].read().result(LIMIT_S) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(2, "no memory left"), (701, "registers"), (1, "invalid")]
+)
+def test_a_launch_that_is_refused_is_one_error(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, code: int, words: str
+) -> None:
+    """Would catch: one kernel that asks for too much and takes the whole device with it."""
+    grain = make_lab("slots4-stream").grain()
+    x, z = grain.allocate(64), grain.allocate(64)
+    x.write(2)
+    grain.compute(add, inputs=[x, x], outputs=[z]).result(LIMIT_S)
+    z.write(7).result(LIMIT_S)
+    double.native.fake_cuda_refuse(code)
+    refused = grain.compute(add, inputs=[x, x], outputs=[z])
+    later = grain.compute(add, inputs=[z, x], outputs=[z])
+    with pytest.raises(gl.KernelFault, match=f"Add was not launched.*{words}") as caught:
+        refused.result(LIMIT_S)
+    assert caught.value.fields["cuda_error"] == code
+    later.result(LIMIT_S)
+    assert (z.read().result(LIMIT_S) == 9).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000, 4097])
+@pytest.mark.parametrize("dtype", ["int8", "float16", "float32", "int64", "float64", "complex128"])
+def test_a_stream_fills_with_elements_of_every_size(
+    make_lab: Callable[..., gl.GrainManager], dtype: str, size: int
+) -> None:
+    """Would catch: an element that is cut to four bytes, or neighbours that are overwritten."""
+    grain = make_lab("slots4-stream").grain()
+    value = np.array(3.25 - 7j if dtype == "complex128" else -3.25).astype(dtype)
+    before, x, after = (grain.allocate(size, dtype=dtype) for _ in range(3))
+    x.write(value)
+    assert (x.read().result(LIMIT_S) == value).all()
+    assert not before.read().result(LIMIT_S).any()
+    assert not after.read().result(LIMIT_S).any()
+    x.write(0)
+    assert not x.read().result(LIMIT_S).any()
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["idle", "asleep"])
+def test_a_finalizer_leaves_the_launch_to_the_keeper(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble, waits: bool
+) -> None:
+    """Would catch: a finalizer that keeps the interpreter inside a driver's call, or is forgotten.
+
+    Nobody but the keeper can launch then, also where it has gone to sleep for good.
+    """
+    lab = make_lab(gl.RingOptions(slots=4, linger_us=0))
+    grain = lab.grain()
+    for _ in range(5):
+        x = grain.allocate(16)
+        x.write(1).result(LIMIT_S)
+        assert double.native.fake_cuda_launcher()
+        lab.park()
+        if waits:  # it looks for another 50 ms
+            assert not threading.Event().wait(0.2)
+        before = lab.metrics().relaunches
+        del x  # nothing else posts or waits
+        wait_until(lambda: lab.metrics().pending_message_count == 0, "the release hangs")
+        assert lab.metrics().relaunches > before
+        assert double.native.fake_cuda_launcher() != threading.get_native_id()

@@ -127,6 +127,30 @@ lab.close()
 """)
 
 
+def test_a_launch_beside_the_ring_that_never_ends_is_named() -> None:
+    """A wide kernel that nobody watches: its grain waits for ever, and nothing says for what."""
+    run("""
+lab.close()
+ring = gl.RingOptions(slots=4, wide_above_bytes=0)
+lab = gl.GrainManager(device="host", stall_s=0.4, ring=ring)
+grain, other = lab.grain("g"), lab.grain("other")
+endless = gl.cpp_kernel("endless", "const float* x, float* z",
+                        "const volatile float* at = x; while (*at == 0) {} z[i] = 1;",
+                        checked=False)
+x, z = grain.allocate(8), grain.allocate(8)
+y = other.allocate(8)
+stuck = grain.compute(endless, inputs=[x], outputs=[z])
+behind = grain.read(z)
+with pytest.raises(gl.RingStalled, match=rf"request {stuck.request} \\(Compute\\).*restart"):
+    stuck.result(timeout=30)
+with pytest.raises(gl.RingStalled):
+    behind.result(timeout=30)
+with pytest.raises(gl.RingStalled, match=f"stalled at request {stuck.request} of grain 'g'"):
+    other.ping()
+lab.close()
+""")
+
+
 def test_a_long_but_living_kernel_is_no_stall() -> None:
     """Progress that is not seen: an honest kernel of many slices taken for a stuck one."""
     run("""

@@ -17,7 +17,7 @@ using litmus::kShare;
 
 // An engine that outlives its lost device, on purpose. Not in the unnamed namespace: a store that
 // nobody else could read would be removed, and the engine would count as a leak.
-Engine* kept_for_good = nullptr;
+Engine *kept_for_good = nullptr, *stalled_for_good = nullptr;
 
 namespace {
 
@@ -366,6 +366,43 @@ void quiesced_waits_for_works(const char* library) {
   CHECK_EQUAL(int(device.outcome(late)), int(Status::kOk));
 }
 
+std::atomic<bool> gate{false};
+
+extern "C" void endless(void* const*, const i64*, const i64*, const u64*, const i64*, i64, i64,
+                        i64*) {
+  while (!gate) std::this_thread::yield();
+}
+
+// It is named like one in the ring; one that waits for a busy device is no stall. [R6]
+void a_launch_that_never_ends_is_a_stall(const char* library) {
+  EngineOptions options = tiny(100'000, 20'000'000);
+  options.stall_ns = 50'000'000;
+  Device device(library, options);
+  CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kOk));
+  CHECK(device.engine->park(kLimit));
+  device.cuda->use_wide(7, fake_cuda_wide_kernel(reinterpret_cast<void*>(&endless), 1, 1, 0), true);
+  fake_cuda_hold_launches(1);
+  Outgoing launch;
+  launch.slot.opcode = u16(Opcode::kCompute);
+  auto work = device.engine->new_work(WorkKind::kLaunch);
+  work->kernel = 7;
+  work->words.assign(WideLayout(1, 1, 0).words, 0);
+  CHECK(device.grain->ring.post_work(*device.grain, launch, work) == Post::kHeld);
+  Request* const behind = device.post(Opcode::kNoop);
+  CHECK(!device.engine->wait(*launch.request, 200'000'000));
+  CHECK(device.engine->state() != EngineState::kFailed);
+  fake_cuda_hold_launches(0);
+  const u64 id = launch.request->id;
+  CHECK_EQUAL(int(device.outcome(launch.request)), int(Status::kRingStalled));
+  CHECK_EQUAL(int(device.outcome(behind)), int(Status::kRingStalled));
+  CHECK_EQUAL(device.engine->stall().request, id);
+  CHECK_EQUAL(device.engine->stall().grain, device.grain->index);
+  CHECK(!device.engine->close(0));  // it may still write
+  CHECK(!device.engine->close(0));  // and so it is for whoever asks again
+  stalled_for_good = device.engine;
+  gate = true;
+}
+
 // Last: an error sticks to the context for good.
 void a_fault_answers_everything(const char* library) {
   Device device(library, tiny(1'000'000'000, 1'000'000'000));
@@ -427,6 +464,7 @@ int main() {
   stop_ends_a_running_launch(library);
   works_keep_the_order(library);
   quiesced_waits_for_works(library);
+  a_launch_that_never_ends_is_a_stall(library);
   a_fault_answers_everything(library);
   return check::result();
 }

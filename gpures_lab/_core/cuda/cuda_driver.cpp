@@ -13,6 +13,17 @@
 
 namespace gpures::cuda {
 
+namespace {
+
+// A launch that cannot be: a bad configuration, no memory for its stack, too many registers. Any
+// other error is an earlier work's, and sticks to the context.
+bool is_refusal(Result result) {
+  constexpr Result kInvalidValue = 1, kOutOfMemory = 2, kOutOfResources = 701;
+  return result == kInvalidValue || result == kOutOfMemory || result == kOutOfResources;
+}
+
+}  // namespace
+
 // Errors stick to a context: whichever call sees one first, the device is lost for good.
 bool CudaDriver::note(Result result) {
   if (result != kSuccess && result != kNotReady) {
@@ -29,6 +40,7 @@ void CudaDriver::use_memory(const EngineMemory& memory, const EngineView& view,
   control_ = view.control;
   work_faults_ = view.work_faults;
   seen_faults_ = view.seen_faults;
+  begun_works_ = view.begun_works;
   rings_ = rings;
 }
 
@@ -78,23 +90,26 @@ void CudaDriver::use_wide(u32 id, Function entry, bool any_blocks) {
   wide_[id] = {entry, any_blocks};
 }
 
-bool CudaDriver::start_work(u32 slot, const StreamWork& work) {
-  if (error_.load() != kSuccess) return false;
+Started CudaDriver::start_work(u32 slot, const StreamWork& work, u64& why) {
+  if (error_.load() != kSuccess) return Started::kLost;
   ContextGuard guard(api_, device_.context);
   Slot& at = slots_[slot];
   // Timed: an answer's service time is the device's own.
   if (!at.begun &&
       (note(api_.event_create(&at.begun, 0)) || note(api_.event_create(&at.ended, 0)))) {
-    return false;
+    return Started::kLost;
   }
   const Stream stream = device_.work_streams[slot / kSlotsEach];
   at.may_fault = work.kind == WorkKind::kLaunch && work.may_fault;
-  if (note(api_.event_record(at.begun, stream))) return false;
+  if (note(api_.event_record(at.begun, stream))) return Started::kLost;
   bool started = false;
   switch (work.kind) {
-    case WorkKind::kLaunch:
-      started = launch_wide(slot, work);
+    case WorkKind::kLaunch: {
+      const Started launched = launch_wide(slot, work, why);
+      if (launched == Started::kRefused) return launched;
+      started = launched == Started::kYes;
       break;
+    }
     case WorkKind::kCopyIn:
     case WorkKind::kCopyOut:  // unified addressing: which side is which follows from the addresses
       started = !note(api_.memcpy_async(work.to, work.from, work.bytes, stream));
@@ -103,22 +118,25 @@ bool CudaDriver::start_work(u32 slot, const StreamWork& work) {
       started = fill(work);
       break;
   }
-  return started && !note(api_.event_record(at.ended, stream));
+  return started && !note(api_.event_record(at.ended, stream)) ? Started::kYes : Started::kLost;
 }
 
 // The fault words are device memory: threads race for them with an atomic, which across the bus is
 // one only where the hardware says so. [R1]
-bool CudaDriver::launch_wide(u32 slot, const StreamWork& work) {
+Started CudaDriver::launch_wide(u32 slot, const StreamWork& work, u64& why) {
   const Wide wide = work.kernel < wide_.size() ? wide_[work.kernel] : Wide{};
-  if (!wide.entry) return false;
+  if (!wide.entry) return Started::kLost;
   const Stream stream = device_.work_streams[slot / kSlotsEach];
   const u64 fault = reinterpret_cast<u64>(work_faults_ + slot);
   const u64 seen = reinterpret_cast<u64>(seen_faults_ + slot);
   if (work.may_fault && note(api_.memset8_async(fault, 0, sizeof(WorkFault), stream))) {
-    return false;
+    return Started::kLost;
   }
   std::vector<u64> words = work.words;
   words.back() = fault;
+  slots_[slot].mark = marks_ += 64;  // more than a launch has passes
+  words[words.size() - 4] = reinterpret_cast<u64>(begun_works_ + slot);
+  words[words.size() - 3] = slots_[slot].mark;
   u64& pass = words[words.size() - 2];
   void* parameters[] = {words.data()};  // copied before the call returns
   const WidePlan& plan = work.plan;
@@ -127,26 +145,46 @@ bool CudaDriver::launch_wide(u32 slot, const StreamWork& work) {
   for (pass = 0; pass < std::max(plan.passes, 1u); ++pass) {
     const bool alone = plan.passes ? plan.lone >> pass & 1 : !wide.any_blocks;
     const auto blocks = unsigned(alone ? 1 : std::clamp<u64>(needed, 1, most));
-    if (note(api_.launch_kernel(wide.entry, blocks, 1, 1, kWideThreads, 1, 1,
-                                wide.any_blocks ? 0 : kScratchBytes, stream, parameters,
-                                nullptr))) {
-      return false;
+    const Result launched =
+        api_.launch_kernel(wide.entry, blocks, 1, 1, kWideThreads, 1, 1,
+                           wide.any_blocks ? 0 : kScratchBytes, stream, parameters, nullptr);
+    if (pass == 0 && is_refusal(launched)) {
+      why = u64(launched);
+      return Started::kRefused;
     }
+    if (note(launched)) return Started::kLost;
   }
-  return !work.may_fault || !note(api_.memcpy_async(seen, fault, sizeof(WorkFault), stream));
+  if (!work.may_fault) return Started::kYes;
+  const Result copied = api_.memcpy_async(seen, fault, sizeof(WorkFault), stream);
+  return note(copied) ? Started::kLost : Started::kYes;
 }
 
 bool CudaDriver::fill(const StreamWork& work) {
   const u64 count = work.bytes / work.element;
   const Stream stream = device_.work_streams[stream_of(WorkKind::kFill)];
-  switch (work.element) {
-    case 1:
-      return !note(api_.memset8_async(work.to, u8(work.value), count, stream));
-    case 2:
-      return !note(api_.memset16_async(work.to, u16(work.value), count, stream));
-    default:
-      return !note(api_.memset32_async(work.to, work.value, count, stream));
+  const u32 words = work.element / 4;
+  if (work.element == 1)
+    return !note(api_.memset8_async(work.to, u8(work.value[0]), count, stream));
+  if (work.element == 2) {
+    return !note(api_.memset16_async(work.to, u16(work.value[0]), count, stream));
   }
+  if (std::all_of(work.value, work.value + words, [&](u32 w) { return w == work.value[0]; })) {
+    return !note(api_.memset32_async(work.to, work.value[0], work.bytes / 4, stream));
+  }
+  // The driver sets no larger elements: one is put together, then what there is is doubled.
+  for (u32 w = 0; w < words; ++w) {
+    if (note(api_.memset32_async(work.to + 4 * w, work.value[w], 1, stream))) return false;
+  }
+  for (u64 filled = work.element; filled < work.bytes; filled *= 2) {
+    const u64 more = std::min(filled, work.bytes - filled);
+    if (note(api_.memcpy_async(work.to + filled, work.to, more, stream))) return false;
+  }
+  return true;
+}
+
+u64 CudaDriver::progress(u32 slot) {
+  const u64 said = HostWords::load_relaxed_sys(begun_works_[slot].value);
+  return said >= slots_[slot].mark ? said : 0;  // less: an earlier work's
 }
 
 bool CudaDriver::is_done(u32 slot, WorkResult& result) {

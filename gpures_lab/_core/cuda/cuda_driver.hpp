@@ -37,8 +37,9 @@ class CudaDriver final : public Driver {
   void wake(u32) override {}                          // a poller polls
   void end_lease(const EngineView&, u64) override {}  // its own clock tells it
   bool is_lost() override;
-  bool start_work(u32 slot, const StreamWork& work) override;
+  Started start_work(u32 slot, const StreamWork& work, u64& why) override;
   bool is_done(u32 slot, WorkResult& result) override;
+  u64 progress(u32 slot) override;
   bool shutdown(u64 limit_ns) override;
 
   // In a quiesced window: the next launch runs this image.
@@ -58,9 +59,10 @@ class CudaDriver final : public Driver {
   struct Slot {
     Event begun = nullptr, ended = nullptr;
     bool may_fault = false;
+    u64 mark = 0;
   };
   bool note(Result result);  // true: the device is lost
-  bool launch_wide(u32 slot, const StreamWork& work);
+  Started launch_wide(u32 slot, const StreamWork& work, u64& why);
   bool fill(const StreamWork& work);
 
   const Api& api_;
@@ -72,6 +74,8 @@ class CudaDriver final : public Driver {
   u64 launched_ = 0;
   WorkFault* work_faults_ = nullptr;
   WorkFault* seen_faults_ = nullptr;
+  Word* begun_works_ = nullptr;
+  u64 marks_ = 0;
   std::vector<Wide> wide_;  // changed in quiesced windows, in which no work starts
   Slot slots_[kWorkSlots];
   std::atomic<Result> error_{kSuccess};

@@ -10,8 +10,8 @@ namespace gpures {
 
 class ClockFit {
  public:
-  static constexpr i64 kDriftPerMillion = 50;     // of two quartz clocks, with room
-  static constexpr i64 kLargestErrorNs = 5'000;   // beyond it a queue time would mean nothing
+  static constexpr i64 kDriftPerMillion = 50;    // of two quartz clocks, with room
+  static constexpr i64 kLargestErrorNs = 5'000;  // beyond it a queue time would mean nothing
 
   // Host: posted, arrived. Device: taken, done. All in nanoseconds.
   void add(u64 posted, u64 taken, u64 done, u64 arrived) {

@@ -8,6 +8,9 @@
 
 namespace gpures {
 
+// Of a work that was to start; kRefused: nothing was started, and everything else goes on.
+enum class Started : u8 { kYes, kRefused, kLost };
+
 class Driver {
  public:
   virtual ~Driver() = default;
@@ -31,8 +34,14 @@ class Driver {
   // a launch is out; the query also makes a queued launch start. True: the device is lost.
   virtual bool is_lost() = 0;
   // Plain work beside the ring. Those of one stream run in the order in which they were started;
-  // `slot` is free, and says which stream. False: the device is lost. The engine serializes these.
-  virtual bool start_work(u32 /*slot*/, const StreamWork&) { return false; }
+  // `slot` is free, and says which stream. `why`: the driver's error, of one that is refused. The
+  // engine serializes these.
+  virtual Started start_work(u32 /*slot*/, const StreamWork&, u64& /*why*/) {
+    return Started::kLost;
+  }
+  // Of a plain launch under way: a number that is not 0 once it has begun to run, moves with each
+  // of its passes, and is no other launch's. [R6]
+  virtual u64 progress(u32 /*slot*/) { return 0; }
   // The oldest work under way of its stream, which has `slot`, is done.
   virtual bool is_done(u32 /*slot*/, WorkResult&) { return false; }
   // After `stop`. False: a worker did not end within the limit; its memory must stay.

@@ -151,11 +151,15 @@ void Engine::launch_locked() {
   expected_out_ += launch_rings_;
   EngineView view = view_;
   view.rings = launch_rings_;
+  launching_ = true;
   // The keeper answers what is pending: here the caller may hold what that needs.
   if (!driver_->launch(view, launched_, expected_out_)) device_lost_ = true;
+  launching_ = false;
+  if (options_.device) keeper_wake_.notify_one();  // of a nudge meanwhile
 }
 
 void Engine::kick(u32 ring, WakeState) {
+  if (options_.device && Unlocked::is_forbidden()) return nudge_keeper();
   const Unlocked unlocked(options_.device);
   std::lock_guard lock(launch_mutex_);
   if (terminated_ || failed_ || !started_) return;
@@ -306,7 +310,7 @@ bool Engine::wait_drained(u64 limit_ns) {
 bool Engine::close(u64 drain_ns) {
   {
     std::lock_guard lock(launch_mutex_);
-    if (terminated_) return true;
+    if (terminated_) return ended_;
   }
   refuse();
   wait_drained(drain_ns);
@@ -330,6 +334,7 @@ bool Engine::close(u64 drain_ns) {
     }
     pool->abandon();
   }
+  ended_ = ended;
   return ended;
 }
 

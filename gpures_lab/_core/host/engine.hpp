@@ -210,6 +210,7 @@ class Engine {
   void allocate_memory();
   const RingView* use_memory(const EngineMemory& memory);
   void launch_locked();
+  void nudge_keeper();
   void set_clocks();
   void rouse_all();
   void on_left(u32 ring, bool waits, bool last);
@@ -222,6 +223,7 @@ class Engine {
   void abandon_works(Status cause);
   bool works_ended(u64 limit_ns);
   void check_stall(u64 now);
+  void check_works(u64 now);
   void fail(Status cause);
   void note_failure(Request& request);
   void note_stall();
@@ -257,6 +259,8 @@ class Engine {
   u64 parks_ = 0;
   bool wanted_ = false;  // somebody was kicked during this launch
   bool device_lost_ = false;
+  std::atomic<bool> ended_{true};  // what the first close() found
+  std::atomic<bool> launching_{false}, nudged_{false};
   std::vector<KernelPath> kernels_;
   std::vector<WidePlanner> planners_;
   std::atomic<bool> wants_memory_;
@@ -301,6 +305,7 @@ class Engine {
   const u64 trace_begin_ = ticks();
 
   u64 stall_signature_ = 0, stall_since_ = 0;
+  u64 works_progress_ = 0, works_since_ = 0;  // of the plain launch that runs
 };
 
 // A device's worker announces nothing: it polls, or its launch has exited.

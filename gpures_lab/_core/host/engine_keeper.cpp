@@ -17,6 +17,16 @@ bool Engine::slots_left() const {
                      [](const auto& ring) { return ring->placed() != 0; });
 }
 
+// For a thread that must not wait for a driver's call, nor for the lock of one that makes it.
+void Engine::nudge_keeper() {
+  nudged_.exchange(true);
+  while (!launching_) {  // a launch under way tells the keeper when it is over
+    std::unique_lock lock(launch_mutex_, std::try_to_lock);
+    if (lock) return keeper_wake_.notify_one();
+    cpu_relax();  // all others hold it for a microsecond
+  }
+}
+
 void Engine::keep() {
   constexpr auto kTick = std::chrono::milliseconds(1);
   constexpr u64 kAwakeFor = 50'000'000;  // bursts do not pay a wake-up each
@@ -29,7 +39,8 @@ void Engine::keep() {
     if (work || !exited_locked()) busy_until = now + kAwakeFor;
     if (now >= busy_until) {
       keeper_asleep_ = true;
-      keeper_wake_.wait(lock, [&] { return stop_keeper_ || work_left() || !exited_locked(); });
+      keeper_wake_.wait(lock,
+                        [&] { return stop_keeper_ || nudged_ || work_left() || !exited_locked(); });
       keeper_asleep_ = false;
       stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
     } else if (works_ != 0) {
@@ -42,6 +53,7 @@ void Engine::keep() {
       keeper_wake_.wait_for(lock, kTick);
     }
     if (stop_keeper_) return;
+    nudged_ = false;
     // A program reads no clock between its steps. [R12]
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);
@@ -56,6 +68,7 @@ void Engine::keep() {
     drive_works();
     if (lost && !failed_) fail(Status::kDeviceLost);
     check_stall(steady_ns());
+    if (works_ != 0 && !failed_) check_works(steady_ns());
     lock.lock();
     // After the poll: what was answered needs no launch.
     if (slots_left() && !failed_ && !terminated_ && quiesced_ == 0 && exited_locked()) {
@@ -88,6 +101,24 @@ void Engine::check_stall(u64 now) {
   if (now - stall_since_ < options_.stall_ns) return;
   lock.unlock();
   note_stall();
+  fail(Status::kRingStalled);
+}
+
+// A plain launch has no beat: it stalls when it neither ends nor begins another of its passes. One
+// that waits for a busy device has not begun.
+void Engine::check_works(u64 now) {
+  std::unique_lock works(works_mutex_);
+  const auto& launches = flying_[stream_of(WorkKind::kLaunch)];
+  const bool runs = !launches.empty() && launches.front().work->kind == WorkKind::kLaunch;
+  const u64 progress = runs ? driver_->progress(launches.front().slot) : 0;
+  if (progress == 0 || progress != works_progress_) {
+    works_progress_ = progress;
+    works_since_ = now;
+    return;
+  }
+  if (now - works_since_ < options_.stall_ns) return;
+  stall_ = {launches.front().message.request->id, launches.front().grain->index};
+  works.unlock();
   fail(Status::kRingStalled);
 }
 

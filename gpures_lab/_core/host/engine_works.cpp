@@ -13,6 +13,7 @@ void Engine::work_posted() {
 
 void Engine::drive_works() {
   if (works_.load(std::memory_order_acquire) == 0) return;
+  if (options_.device && Unlocked::is_forbidden()) return nudge_keeper();
   const Unlocked unlocked(options_.device);
   std::lock_guard works(works_mutex_);
   for (auto& flying : flying_) {
@@ -47,7 +48,22 @@ bool Engine::start_one(RingHost& ring, u32 stream) {
   flying.push_back(std::move(next));
   flying_count_.fetch_add(1, std::memory_order_acq_rel);
   works_moved_ns_ = steady_ns();
-  if (driver_->start_work(flying.back().slot, *flying.back().work)) return true;
+  WorkResult result;
+  switch (driver_->start_work(flying.back().slot, *flying.back().work, result.value)) {
+    case Started::kYes:
+      return true;
+    case Started::kRefused: {
+      Flying refused = std::move(flying.back());
+      flying.pop_back();
+      result.status = Status::kNotLaunched;
+      refused.ring->end_work(refused, result);
+      refused.work.reset();
+      flying_count_.fetch_sub(1, std::memory_order_acq_rel);
+      return true;
+    }
+    case Started::kLost:
+      break;
+  }
   std::lock_guard lock(launch_mutex_);
   device_lost_ = true;  // the keeper answers what is pending
   return false;

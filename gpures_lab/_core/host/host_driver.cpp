@@ -182,11 +182,11 @@ void HostDriver::work(std::shared_ptr<Shared> shared, u32 index) {
   shared->ended.notify_all();
 }
 
-bool HostDriver::start_work(u32 slot, const StreamWork& work) {
+Started HostDriver::start_work(u32 slot, const StreamWork& work, u64&) {
   auto& stream = streams_[slot / kSlotsEach];
   if (!stream) stream = std::make_unique<HostStream>();
   stream->start(slot, work);
-  return true;
+  return Started::kYes;
 }
 
 bool HostDriver::shutdown(u64 limit_ns) {

@@ -28,8 +28,11 @@ class HostDriver final : public Driver {
   bool shares_core(u32 ring) override;
   void end_lease(const EngineView& view, u64 epoch) override;
   bool is_lost() override { return false; }
-  bool start_work(u32 slot, const StreamWork& work) override;
-  bool is_done(u32 slot, WorkResult& result) override { return streams_[slot / kSlotsEach]->is_done(slot, result); }
+  Started start_work(u32 slot, const StreamWork& work, u64& why) override;
+  bool is_done(u32 slot, WorkResult& result) override {
+    return streams_[slot / kSlotsEach]->is_done(slot, result);
+  }
+  u64 progress(u32 slot) override { return streams_[slot / kSlotsEach]->progress(slot); }
   bool shutdown(u64 limit_ns) override;
 
  private:

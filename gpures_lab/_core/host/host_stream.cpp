@@ -45,7 +45,7 @@ void perform(const StreamWork& work, WorkResult& result) {
       return;
     case WorkKind::kFill:
       for (u64 at = 0; at < work.bytes; at += work.element) {
-        std::memcpy(to + at, &work.value, work.element);
+        std::memcpy(to + at, work.value, work.element);
       }
       return;
   }
@@ -70,6 +70,8 @@ void HostStream::run(std::shared_ptr<Shared> shared) {
     if (shared->closing) break;
     const auto [slot, work] = shared->waiting.front();
     shared->waiting.pop_front();
+    ++shared->begun;
+    shared->running = slot;
     lock.unlock();
     WorkResult result;
     result.begun = ticks();
@@ -96,6 +98,11 @@ bool HostStream::is_done(u32 slot, WorkResult& result) {
   if (!shared_->done[slot]) return false;
   result = shared_->results[slot];
   return true;
+}
+
+u64 HostStream::progress(u32 slot) {
+  std::lock_guard lock(shared_->mutex);
+  return shared_->running == slot ? shared_->begun : 0;
 }
 
 bool HostStream::shutdown(u64 limit_ns) {

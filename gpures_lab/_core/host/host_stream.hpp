@@ -18,6 +18,7 @@ class HostStream {
   // Both by the engine, one after the other. The work lives until it is done.
   void start(u32 slot, const StreamWork& work);
   bool is_done(u32 slot, WorkResult& result);
+  u64 progress(u32 slot);  // Driver::progress()
   // False: a work did not end within the limit; its thread goes on alone.
   bool shutdown(u64 limit_ns);
 
@@ -28,6 +29,8 @@ class HostStream {
     std::deque<std::pair<u32, const StreamWork*>> waiting;
     WorkResult results[kWorkSlots];
     bool done[kWorkSlots] = {};
+    u64 begun = 0;    // works so far
+    u32 running = 0;  // slot of the newest
     bool closing = false, ended = false;
   };
   static void run(std::shared_ptr<Shared> shared);

@@ -36,6 +36,7 @@ MemoryBytes carve(const EngineMemory& memory, u64 slots, u32 rings, const Capaci
   view.holders = worker.take<u64>(capacities.blocks);
   view.work_faults = worker.take<WorkFault>(kWorkSlots);
   view.seen_faults = shared.take<WorkFault>(kWorkSlots);
+  view.begun_works = shared.take<Word>(kWorkSlots);
   view.blocks = tables.take<BlockEntry>(capacities.blocks);
   view.staging = memory.staging;
   view.handle_capacity = capacities.handles;

@@ -61,11 +61,13 @@ struct StreamWork {
 
   const WorkKind kind;
   const u64 posted;  // ticks
-  // kCopyIn, kCopyOut; kFill: `to` and `bytes`, elements of 1, 2 or 4 bytes each `value`.
+  // kCopyIn, kCopyOut; kFill: `to` and `bytes`, elements of 1, 2, 4, 8 or 16 bytes
+  // each `value`.
   u64 to = 0, from = 0, bytes = 0;
-  u32 element = 1, value = 0;
-  // kLaunch: the words of WideCall (shared/device/kernel.hpp); the driver sets the last two, the
-  // number of the pass and the address of the fault words.
+  u32 element = 1;
+  u32 value[4] = {};
+  // kLaunch: the words of WideCall (shared/device/kernel.hpp); the driver sets the last
+  // four: where it says that it has begun, what, the pass, and the address of the fault words.
   u32 kernel = 0;
   u64 indices = 0;
   bool is_message = true;  // false: part of one that is counted already (zeroing)
@@ -92,7 +94,7 @@ struct alignas(64) WorkFault {
 
 // Where the parts of a WideCall begin in its words.
 struct WideLayout {
-  u32 sizes, shapes, params, space, begin, memory, pass, fault, words;
+  u32 sizes, shapes, params, space, begin, memory, begun, mark, pass, fault, words;
   WideLayout(u32 arrays, u32 shape_words, u32 param_words)
       : sizes(arrays),
         shapes(2 * arrays),
@@ -100,7 +102,9 @@ struct WideLayout {
         space(params + (param_words ? param_words : 1)),
         begin(space + kMaxIndices),
         memory(begin + 2),
-        pass(memory + 1),
+        begun(memory + 1),
+        mark(begun + 1),
+        pass(mark + 1),
         fault(pass + 1),
         words(fault + 1) {}
 };

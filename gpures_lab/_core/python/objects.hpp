@@ -189,7 +189,14 @@ struct Call {
 };
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit);
-std::vector<u64> kernel_counts();  // versions, hits, misses
+// Every kernel version of the process (kernel_ids.cpp).
+struct KernelTotals {
+  u64 versions = 0, hits = 0, misses = 0;
+};
+KernelTotals& kernel_totals();
+// `arrays`: what errors call them, in compiled order; `first`: the kernel had no version before.
+void note_version(PyObject* kernel, bool first, u32 id, PyObject* name, PyObject* arrays);
+void forget_kernel(PyObject* kernel, u64 versions);
 PyObject* kernels_used();
 PyObject* kernel_names();         // dict of id → name, for the trace
 PyObject* kernel_arrays(u32 id);  // what errors call its arrays, in compiled order

@@ -102,12 +102,13 @@ std::unique_ptr<StreamWork> fill_work(Engine& engine, u32 block, u64 offset, u64
   work->to = reinterpret_cast<u64>(engine.pool->base(block)) + offset;
   work->bytes = bytes;
   work->element = u32(item);
-  std::memcpy(&work->value, element, item);
+  std::memcpy(work->value, element, item);
   return work;
 }
 
 bool fills_wide(const Engine& engine, u32 arena, u64 bytes, u64 item) {
-  return bytes > engine.options().wide_above_bytes && arena == 0 && item <= 4;
+  return bytes > engine.options().wide_above_bytes && arena == 0 &&
+         item <= sizeof(StreamWork::value);
 }
 
 }  // namespace gpures::python

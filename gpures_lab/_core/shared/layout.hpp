@@ -36,6 +36,7 @@ enum class Status : u16 {
   kRingClosed = 33,
   kDeviceLost = 34,
   kHostFailed = 35,   // what the host does for a grain (checkpoint, deactivate) did not succeed
+  kNotLaunched = 36,  // the driver refused a plain launch; value = its error
 };
 
 inline constexpr u32 kPageBytes = 4096;
@@ -265,6 +266,7 @@ struct EngineView {
   u8* staging;
   WorkFault* work_faults;  // worker memory
   WorkFault* seen_faults;  // their copies, shared memory
+  Word* begun_works;       // written by plain launches, shared memory
   u64 handle_capacity;
   u64 block_capacity;
   u64 kernel_capacity;    // entries of `kernels` that may be read

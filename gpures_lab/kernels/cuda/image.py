@@ -53,9 +53,9 @@ class Image:
     wide_entries
         Entry points for a plain launch: id → name. One parameter, ``WideCall`` of
         ``_core/shared/device/kernel.hpp``: the words of data, sizes, shapes, params (at least
-        one), three of space, begin, end, and the address of eight zeroed fault words. ``THREADS``
-        a block, ``WIDE_SHARED_BYTES`` of dynamic shared memory unless the id is in
-        ``any_blocks``.
+        one), three of space, begin, end, the passes' memory, where it says that it has begun, what
+        it says, the pass, and the address of eight zeroed fault words. ``THREADS`` a block,
+        ``WIDE_SHARED_BYTES`` of dynamic shared memory unless the id is in ``any_blocks``.
     any_blocks
         Ids whose wide launch may have any number of blocks; the others run in one, but for `plans`.
     plans

@@ -26,7 +26,8 @@ using namespace gpures;
 namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
-std::atomic<int> fault{cuda::kSuccess};
+std::atomic<int> launcher{0};
+std::atomic<int> fault{cuda::kSuccess}, refusal{0};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
@@ -316,6 +317,8 @@ std::map<void*, std::unique_ptr<WideKernel>> wide_kernels;
 
 void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks) {
   const WideLayout& at = kernel.at;
+  HostWords::store_relaxed_sys(*reinterpret_cast<u64*>(words[at.begun]),
+                               words[at.mark] + words[at.pass]);
   for (u32 a = 0; a < at.sizes; ++a) {
     words[a] = reinterpret_cast<u64>(as_worker(reinterpret_cast<u8*>(words[a])));
   }
@@ -342,6 +345,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
     if (found == wide_kernels.end()) return 400;  // invalid handle
     const WideKernel& kernel = *found->second;
     const u64* const words = static_cast<u64*>(parameters[0]);
+    if (const int error = refusal.exchange(0)) return error;
     wide_launches.fetch_add(1);
     static_cast<FakeStream*>(stream)->add(
         [&kernel, grid, given = std::vector<u64>(words, words + kernel.at.words)] {
@@ -355,6 +359,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
   const u64 expected_out = *static_cast<u64*>(parameters[3]);
   if (engine.rings != grid) return 1;  // invalid value
   launches.fetch_add(1);
+  launcher = gettid();
   static_cast<FakeStream*>(stream)->add([=] { run_ring(engine, rings, epoch, expected_out); });
   return 0;
 }
@@ -507,6 +512,8 @@ EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
+EXPORT int fake_cuda_launcher() { return launcher; }
+EXPORT void fake_cuda_refuse(int code) { refusal = code; }
 EXPORT void fake_cuda_fault(int code) { fault = code; }
 EXPORT FakeCounts fake_cuda_counts() {
   return {calls.load(), launches.load(), wide_launches.load(), wrong_context.load(),

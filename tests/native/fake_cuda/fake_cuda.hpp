@@ -39,6 +39,10 @@ void fake_cuda_block_threads(unsigned threads);
 void fake_cuda_poller(unsigned lanes);
 // A busy device: launches queue up and do not begin while this is on.
 void fake_cuda_hold_launches(int on);
+// Thread of the newest launch of the ring kernel, as the system numbers it.
+int fake_cuda_launcher();
+// The next plain launch is refused with `code`; nothing else is wrong.
+void fake_cuda_refuse(int code);
 // What an illegal address does: running kernels are gone, and every later call fails with `code`.
 void fake_cuda_fault(int code);
 FakeCounts fake_cuda_counts();
