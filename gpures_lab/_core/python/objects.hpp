@@ -151,6 +151,8 @@ bool check_array(GrainObject* grain, PyObject* object);
 PyObject* raise_refused(GrainObject* grain, Status cause);
 // Whether a signal handler raised; Ctrl-C's exception says that the grain's messages go on.
 bool interrupted(const GrainObject* grain);
+// A signal's handler has raised; Ctrl-C then says how much of the call was done. Returns null.
+PyObject* say_interrupted(const GrainObject* grain, const char* unit, u64 done, u64 total);
 // A bool, or null for `otherwise`; -1: InvalidOption is set.
 int flag_of(const char* name, PyObject* object, bool otherwise);
 // Whether this thread holds a quiesced window: it may not wait for messages. Sets no error.
