@@ -7,7 +7,7 @@ missing) · 2 it could not run (bad arguments, a missing extra, files in the way
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import functools
 import json
 import os
 import re
@@ -175,40 +175,35 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--short", action="store_true", help="one version of each library kernel, not all"
     )
+    check.add_argument(
+        "--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="processes (cores)"
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
 def _compile_check(options: argparse.Namespace) -> int:
     from gpures_lab.errors import DriverUnavailable
-    from gpures_lab.kernels.cuda.check import compile_check
+    from gpures_lab.kernels.cuda.check_table import tell_check
 
-    archs = [arch.strip() for arch in options.arch.split(",") if arch.strip()]
-    rows = []
-    line = "{:34}{:28}{:8}{:>5}{:>10}{:>7}{:>7}{:>8}  {}"
-    titles = ("kernel", "version", "arch", "path", "registers", "spills", "stack", "shared", "")
-    if not options.json:
-        print(line.format(*titles).rstrip())
+    archs = list(dict.fromkeys(each.strip() for each in options.arch.split(",") if each.strip()))
+    if not archs:
+        raise CannotRun("--arch names no architecture: give one, as sm_90, or sm_80,sm_90")
+    for file in options.kernel:
+        if not file.is_file():
+            raise CannotRun(f"--kernel {file}: there is no such file")
     try:
-        for row in compile_check(archs, options.kernel, short=options.short):
-            rows.append(row)
-            if not options.json:
-                fields = ("–" if each is None else each for each in dataclasses.astuple(row))
-                print(line.format(*fields).rstrip())
+        problems = tell_check(
+            functools.partial(print, flush=True),
+            archs,
+            options.kernel,
+            short=options.short,
+            jobs=options.jobs,
+            as_json=options.json,
+        )
     except DriverUnavailable as error:
         raise CannotRun(str(error)) from error
-    bad = [row for row in rows if row.problem]
-    if options.json:
-        print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
-    else:
-        kernels = len({(row.kernel, row.variant) for row in rows})
-        which = (
-            "--short, one version of each library kernel; all are some 840"
-            if options.short
-            else "all"
-        )
-        print(f"{kernels} kernels ({which}) for {', '.join(archs)}: {len(bad)} problems")
-    return BAD_ANSWER if bad else OK
+    return BAD_ANSWER if problems else OK
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -268,6 +263,7 @@ def _demo(options: argparse.Namespace) -> int:
         import ipykernel.kernelspec  # noqa: F401 - only whether it is there
         import nbclient.exceptions
         import nbformat
+        import sklearn  # noqa: F401 - the notebook's data
     except ModuleNotFoundError as error:
         raise CannotRun(
             f"demo needs {error.name}: pip install 'gpures_lab[jupyter,tutorials]'"

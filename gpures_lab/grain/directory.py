@@ -256,8 +256,13 @@ class GrainManager(HasCheckpoints):
 
     def _park(self) -> None:
         # In slices, so that Ctrl-C ends the wait for a long kernel.
-        while not self._engine.park(50_000_000):
-            pass
+        try:
+            while not self._engine.park(50_000_000):
+                pass
+        except KeyboardInterrupt as error:
+            raise (
+                error if error.args else KeyboardInterrupt("a kernel still runs; it parks after it")
+            ) from None
 
     # Metrics ----------------------------------------------------------------------------------
 
