@@ -126,7 +126,7 @@ class RingHost {
   bool may_sleep(const Grain& grain);
   // The id of a handle without memory is free again.
   void forget_handle(u64 handle);
-  bool is_idle(const Grain& grain);  // nothing of it is in slots
+  bool is_idle(const Grain& grain);              // nothing of it is in slots
   bool is_at_rest(const Grain& grain, u64 end);  // nor held back; `end` positions are answered
   // Drops the grain's Write, Read and Compute. False: no free cancel entry yet, try again.
   bool cancel(Grain& grain);

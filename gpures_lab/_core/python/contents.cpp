@@ -12,7 +12,7 @@ namespace gpures::python {
 
 namespace {
 
-constexpr u32 kPartsInFlight = 4;     // of a staging chunk each; other reads want some too
+constexpr u32 kPartsInFlight = 4;  // of a staging chunk each; other reads want some too
 constexpr u64 kNoLimit = ~u64(0);
 constexpr u64 kCopyBytes = 16 << 20;  // between two looks for Ctrl-C
 
