@@ -36,15 +36,20 @@ class Borrow:
         grain._hold()
         self._outer, grain._task = grain._task, running_task()
         self._entered = True
-        # Looked at after earlier messages, a Release among them, have run.
-        if handle.released:
+        try:
+            # Looked at after earlier messages, a Release among them, have run.
+            if handle.released:
+                raise released(handle)
+            view = _native.view_of(handle)
+            if not isinstance(view, tuple):
+                return view
+            driver = grain.manager.driver
+            array = driver.array(view, handle.shape, handle.dtype)
+            self._driver = driver
+        except BaseException:  # no block is entered, so none is left
             self.__exit__()
-            raise released(handle)
-        view = _native.view_of(handle)
-        if not isinstance(view, tuple):
-            return view
-        self._driver = grain.manager.driver
-        return self._driver.array(view, handle.shape, handle.dtype)
+            raise
+        return array
 
     def __exit__(self, *exc_info: object) -> None:
         if not self._entered:

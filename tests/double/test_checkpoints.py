@@ -7,4 +7,5 @@ del test_the_cut_is_at_the_call  # noqa: F821
 del test_the_cut_waits_for_programs_of_others_posted_before  # noqa: F821
 del test_inside_a_borrow_it_is_refused_at_once  # noqa: F821
 del test_while_another_thread_borrows_it_waits_for_its_limit  # noqa: F821
+del test_a_long_program_is_waited_for  # noqa: F821
 del test_a_named_program_comes_back  # noqa: F821

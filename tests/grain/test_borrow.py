@@ -11,6 +11,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab._core import _native
+from gpures_lab.grain import borrow
 from tests.grain.engines import LIMIT_S, Latch, add, in_threads
 
 if TYPE_CHECKING:
@@ -301,3 +302,22 @@ def test_a_recording_that_is_begun_and_dropped_records_nothing_more(tiny: gl.Gra
     with grain.record() as program:
         grain.ping()
     assert program.run().result(LIMIT_S).iterations == 1
+
+
+def test_a_borrow_without_a_view_holds_nothing_back(
+    tiny: gl.GrainManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A grain held back by a with block that was never entered."""
+    grain = tiny.grain("g")
+    x = grain.allocate(4)
+
+    def none(_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(borrow._native, "view_of", none)
+        failing = grain.borrow(x)
+        with pytest.raises(MemoryError):
+            failing.__enter__()
+    grain.ping().result(LIMIT_S)
+    in_threads(1, lambda _: grain.ping().result(LIMIT_S))
