@@ -7,8 +7,7 @@ missing) · 2 it could not run (bad arguments, a missing extra, files in the way
 from __future__ import annotations
 
 import argparse
-import dataclasses
-import datetime as dt
+import functools
 import json
 import os
 import re
@@ -102,12 +101,18 @@ def _parser() -> argparse.ArgumentParser:
     storage = add(
         "storage",
         _storage,
-        "list the checkpoints and the room they take",
-        "  gpures-lab storage\n  gpures-lab storage --prune\n  gpures-lab storage --json",
+        "list the checkpoints, where they lie and the room they take",
+        "  gpures-lab storage\n  gpures-lab storage --remove scores --remove survivor\n"
+        "  gpures-lab storage --prune --json",
     )
     storage.add_argument(
-        "--prune", action="store_true", help="remove contents that no checkpoint needs"
+        "--remove", metavar="KEY", action="append", default=[], help="remove the key's checkpoint"
     )
+    storage.add_argument(
+        "--prune", action="store_true", help="remove what killed processes left behind"
+    )
+    storage.add_argument("--state-url", metavar="URL", help="as GrainManager's state_url")
+    storage.add_argument("--blobs-url", metavar="URL", help="as GrainManager's blobs_url")
     storage.add_argument("--json", action="store_true", help="print one JSON object")
     bench = add(
         "bench",
@@ -170,40 +175,30 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--short", action="store_true", help="one version of each library kernel, not all"
     )
+    check.add_argument(
+        "--jobs", metavar="N", type=int, default=os.cpu_count() or 1, help="processes (cores)"
+    )
     check.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
 
 
 def _compile_check(options: argparse.Namespace) -> int:
     from gpures_lab.errors import DriverUnavailable
-    from gpures_lab.kernels.cuda.check import compile_check
+    from gpures_lab.kernels.cuda.check_table import tell_check
 
     archs = [arch.strip() for arch in options.arch.split(",") if arch.strip()]
-    rows = []
-    line = "{:34}{:28}{:8}{:>5}{:>10}{:>7}{:>7}{:>8}  {}"
-    titles = ("kernel", "version", "arch", "path", "registers", "spills", "stack", "shared", "")
-    if not options.json:
-        print(line.format(*titles).rstrip())
     try:
-        for row in compile_check(archs, options.kernel, short=options.short):
-            rows.append(row)
-            if not options.json:
-                fields = ("–" if each is None else each for each in dataclasses.astuple(row))
-                print(line.format(*fields).rstrip())
+        problems = tell_check(
+            functools.partial(print, flush=True),
+            archs,
+            options.kernel,
+            short=options.short,
+            jobs=options.jobs,
+            as_json=options.json,
+        )
     except DriverUnavailable as error:
         raise CannotRun(str(error)) from error
-    bad = [row for row in rows if row.problem]
-    if options.json:
-        print(json.dumps({"rows": [dataclasses.asdict(row) for row in rows]}, indent=2))
-    else:
-        kernels = len({(row.kernel, row.variant) for row in rows})
-        which = (
-            "--short, one version of each library kernel; all are some 840"
-            if options.short
-            else "all"
-        )
-        print(f"{kernels} kernels ({which}) for {', '.join(archs)}: {len(bad)} problems")
-    return BAD_ANSWER if bad else OK
+    return BAD_ANSWER if problems else OK
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -227,47 +222,18 @@ def _gpu_check(options: argparse.Namespace) -> int:
 
 def _storage(options: argparse.Namespace) -> int:
     from gpures_lab.errors import CheckpointCorrupt, GpuResError
-    from gpures_lab.grain.store import StateStore
-    from gpures_lab.metrics.units import plural
+    from gpures_lab.grain.store.report import Storage
 
     try:
-        with StateStore() as store:
-            pruned = store.prune() if options.prune else None
-            manifests, usage = store.list(), store.usage()
+        found = Storage.look(
+            options.state_url, options.blobs_url, remove=options.remove, prune=options.prune
+        )
     except CheckpointCorrupt as error:
         print(f"gpures-lab: {error}", file=sys.stderr)
         return BAD_ANSWER
     except GpuResError as error:
         raise CannotRun(str(error)) from error
-    if options.json:
-        found = {
-            "checkpoints": [
-                {
-                    "key": one.key,
-                    "etag": one.etag,
-                    "saved_at": one.saved_at,
-                    "arrays": len(one.arrays),
-                    "nbytes": one.nbytes,
-                }
-                for one in manifests
-            ],
-            "usage": dataclasses.asdict(usage),
-            "pruned": dataclasses.asdict(pruned) if pruned else None,
-        }
-        print(json.dumps(found, indent=2))
-        return OK
-    for one in manifests:
-        saved_at = dt.datetime.fromtimestamp(one.saved_at, dt.UTC)
-        print(
-            f"{one.key!r}  checkpoint {one.etag} of {saved_at:%Y-%m-%d %H:%M} UTC, "
-            f"{len(one.arrays)} arrays, {one.nbytes:,} bytes"
-        )
-    if pruned:
-        print(f"removed {plural(pruned.blobs, 'blob')}, {pruned.nbytes:,} bytes")
-    print(
-        f"{plural(len(manifests), 'checkpoint')}; {plural(usage.blobs, 'blob')}, {usage.nbytes:,} "
-        f"of {usage.limit_bytes:,} bytes; a prune would free {usage.free_nbytes:,}"
-    )
+    print(json.dumps(found.to_json(), indent=2) if options.json else found)
     return OK
 
 

@@ -1,15 +1,16 @@
 """Every ``GPURES_*`` environment variable, read here and nowhere else.
 
-=========================  ==================================================================
-``GPURES_CACHE_DIR``       compiled kernels; default: the user's cache folder
-``GPURES_STATE_DIR``       checkpoints; default: the user's data folder
-``GPURES_LOG``             level of the logger ``gpures_lab``: debug, info, warning, error
-``GPURES_REQUIRE_GPU``     tests only: 1 turns a skip for want of a GPU into a failure
-``GPURES_REQUIRE_NODE``    the same for Node
-``GPURES_REQUIRE_BROWSER`` the same for Chromium
-``GPURES_RING_VARIANT``    how a GPU's ring polls: poller-warp, look-ahead, both with a comma;
-                           default: neither. For ``make gpu-check``, which measures them
-=========================  ==================================================================
+============================  ===============================================================
+``GPURES_CACHE_DIR``          compiled kernels; default: the user's cache folder
+``GPURES_STATE_DIR``          checkpoints; default: the user's data folder
+``GPURES_STATE_LIMIT_BYTES``  the most bytes of all checkpoints; default: 10 GiB
+``GPURES_LOG``                level of the logger ``gpures_lab``: debug, info, warning, error
+``GPURES_REQUIRE_GPU``        tests only: 1 turns a skip for want of a GPU into a failure
+``GPURES_REQUIRE_NODE``       the same for Node
+``GPURES_REQUIRE_BROWSER``    the same for Chromium
+``GPURES_RING_VARIANT``       how a GPU's ring polls: poller-warp, look-ahead, both with a comma;
+                              default: neither. For ``make gpu-check``, which measures them
+============================  ===============================================================
 
 Read at each call, so a test or a notebook may change them.
 """
@@ -35,10 +36,12 @@ __all__ = [
     "require_node",
     "ring_variant",
     "state_dir",
+    "state_limit_bytes",
     "state_path",
 ]
 
 _FOLDER: Final = "gpures_lab"
+_STATE_LIMIT_BYTES: Final = 10 * 1024**3
 _LEVELS: Final = {
     "debug": logging.DEBUG,
     "info": logging.INFO,
@@ -69,6 +72,21 @@ def state_path() -> Path:
 def state_dir() -> Path:
     """Return `state_path`, made if needed, readable by this user alone (0700)."""
     return _private_folder("GPURES_STATE_DIR", state_path())
+
+
+def state_limit_bytes() -> int:
+    """Return the most bytes that all checkpoints may take."""
+    text = os.environ.get("GPURES_STATE_LIMIT_BYTES", "").strip()
+    if not text:
+        return _STATE_LIMIT_BYTES
+    if not text.isdecimal() or int(text) < 1:
+        raise InvalidOption(
+            f"GPURES_STATE_LIMIT_BYTES={text!r} is no number of bytes; set it to 1 or more, "
+            f"such as {_STATE_LIMIT_BYTES}",
+            name="GPURES_STATE_LIMIT_BYTES",
+            value=text,
+        )
+    return int(text)
 
 
 def log_is_asked_for() -> bool:

@@ -6,7 +6,6 @@ later needs to check it again.
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +18,9 @@ _DEVICE: Final = re.compile(r"auto|host|cuda(:\d{1,4})?")
 
 SMALLEST_POOL_BYTES: Final = 4096
 """One message page: below it not even the payload of a single message could be held."""
+
+MOST_SECONDS: Final = 10**9
+"""Thirty years: nanoseconds of it still fit the clocks' 64 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,9 +167,9 @@ def _check_seconds(name: str, value: object, *, zero: bool) -> None:
             name=name,
             value=value,
         )
-    if not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    if not 0 <= value <= MOST_SECONDS or (value == 0 and not zero):
         raise InvalidOption(
-            f"{name}={value!r} is out of range; give finite seconds, {allowed}",
+            f"{name}={value!r} is out of range; give seconds, {allowed}, at most {MOST_SECONDS:,}",
             name=name,
             value=value,
         )

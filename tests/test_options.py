@@ -92,6 +92,8 @@ def test_other_devices_are_refused(device: object) -> None:
         {"full_wait_s": True},
         {"stall_s": 0},
         {"stall_s": math.inf},
+        {"stall_s": 1e300},
+        {"idle_after_s": 1_000_000_001},
         {"idle_after_s": 0.0},
         {"idle_after_s": "5"},
         {"state_url": ""},

@@ -86,6 +86,8 @@ def normalize_allocation(
 
 
 def _shape(shape: object) -> tuple[int, ...]:
+    if isinstance(shape, np.ndarray) and shape.ndim == 1:
+        shape = shape.tolist()
     given = tuple(shape) if isinstance(shape, tuple | list) else (shape,)
     extents = []
     for extent in given:

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
     from gpures_lab.grain.store import StateStore
-    from gpures_lab.grain.store.manifest import Json
+    from gpures_lab.grain.store.manifest import Json, Manifest
 
 __all__ = ["Contents", "checkpoint", "contents_of", "copies_of", "hint_of", "keep", "restore"]
 
 LOOK_AGAIN_S = 0.0005
+HINT_S = 5.0
+"""How old a look for a checkpoint may be: others write them too."""
 _numbers = itertools.count(1)
 
 
@@ -165,7 +167,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             pace=saver.pace,
         )
         _is_durable_now(grain)
-        grain._etag, grain._manifest = manifest.etag, manifest
+        grain._etag, grain._manifest, grain._hint = manifest.etag, manifest, None
         grain._kept = Kept(contents.version, contents.state, contents.programs)
         grain._kept_number = contents.number
     return manifest.etag
@@ -174,24 +176,34 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
 def hint_of(grain: Grain) -> str:
     """Say which checkpoint an unrestored grain has, and what brings it back, or what was lost.
 
-    Looked up once a grain and never for long: reprs ask for it.
+    Looked up now and then, and never for long: reprs ask for it.
     """
     owner = grain.manager
     if grain._etag is not None or owner is None or owner.closed:
         return ""
-    if grain._hint is None:
-        grain._hint = _lost_text(owner, grain.key) if grain.key in owner._lost else ""
+    now = time.monotonic()
+    if grain._hint is None or now - grain._hint[0] >= HINT_S:
         found = owner._saver.peek(grain.key)
         if found is not None:
-            when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - as clocks here show it
-            grain._hint = (
-                f"checkpoint {found.etag} of {when}, {bytes_text(found.nbytes)}: "
-                f"lab.restore({grain.key!r}) brings it back"
-            )
-    return grain._hint
+            grain._hint = (now, _hint_text(owner, grain.key, found.manifest))
+    if grain._hint is None:
+        return _lost_text(owner, grain.key)
+    return grain._hint[1]
+
+
+def _hint_text(owner: GrainManager, key: str, found: Manifest | None) -> str:
+    if found is None:
+        return _lost_text(owner, key)
+    when = datetime.fromtimestamp(found.saved_at).strftime("%Y-%m-%d %H:%M")  # noqa: DTZ006 - as clocks here show it
+    return (
+        f"checkpoint {found.etag} of {when}, {bytes_text(found.nbytes)}: "
+        f"lab.restore({key!r}) brings it back"
+    )
 
 
 def _lost_text(owner: GrainManager, key: str) -> str:
+    if key not in owner._lost:
+        return ""
     return f"its {owner._lost[key]} were never checkpointed and went with an engine that failed"
 
 
@@ -199,8 +211,8 @@ def restore(owner: GrainManager, key: str) -> Grain:
     """Serve `GrainManager.restore`."""
     store: StateStore = owner._saver.store()
     known = owner.grains.get(key)
-    if known is not None and known._saving:
-        owner._saver.drain()  # what was asked for before comes first
+    if known is not None:
+        owner._saver.saved(known)  # what was asked for before comes first
     try:
         manifest, loaded = store.begin_load(key)
     except StateConflict as error:
@@ -246,6 +258,6 @@ def restore(owner: GrainManager, key: str) -> Grain:
     grain.state.replace(manifest.state if isinstance(manifest.state, dict) else {})
     grain._program_texts = dict(manifest.programs)
     _is_durable_now(grain)
-    grain._etag, grain._manifest = manifest.etag, manifest
+    grain._etag, grain._manifest, grain._hint = manifest.etag, manifest, None
     grain._kept = Kept.of(manifest, grain._version())
     return grain

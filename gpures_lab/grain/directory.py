@@ -15,7 +15,7 @@ from gpures_lab.drivers import choose
 from gpures_lab.drivers.cuda import CudaDriver
 from gpures_lab.errors import DriverUnavailable, InvalidOption, RingClosed
 from gpures_lab.grain.borrow import running_task
-from gpures_lab.grain.checkpoint import restore
+from gpures_lab.grain.checkpoints import HasCheckpoints
 from gpures_lab.grain.device import DeviceEngine
 from gpures_lab.grain.ending import close, close_dropped, living
 from gpures_lab.grain.figures import device_snapshot
@@ -26,7 +26,7 @@ from gpures_lab.grain.logs import follow_environment
 from gpures_lab.grain.residency import Residency
 from gpures_lab.grain.runs import RunProgress, Runs
 from gpures_lab.grain.saver import Saver
-from gpures_lab.grain.supervision import Lost, relaunch
+from gpures_lab.grain.supervision import Lost
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.kernels.usage import KernelUse, kernels_used
 from gpures_lab.metrics import ResidentMemoryMetrics, Sampler, from_snapshot, metrics_frame
@@ -45,7 +45,7 @@ __all__ = ["GrainManager"]
 follow_environment()
 
 
-class GrainManager:
+class GrainManager(HasCheckpoints):
     """Activates grains, places them on rings, and counts what they do.
 
     Owns threads and memory: close it, or use it with ``with``. At exit it closes itself.
@@ -65,7 +65,8 @@ class GrainManager:
         Grains without messages for this long are deactivated; never when None.
     state_url, blobs_url
         SQLAlchemy URL of the checkpoints' database, fsspec URL of their contents; a SQLite file
-        and a folder in the user's data folder when None. Opened at first use.
+        and a folder in the user's data folder when None. Opened at first use, or when a grain is
+        made durable.
     ring
         Slots, linger, lease, spin, and how many rings there may be.
 
@@ -156,7 +157,7 @@ class GrainManager:
         placement: str | None = None,
         durable: bool | None = None,
     ) -> Grain:
-        """Return the grain of this key; it always exists. Never blocks.
+        """Return the grain of this key; it always exists. Waits for no message.
 
         Parameters
         ----------
@@ -180,8 +181,8 @@ class GrainManager:
         Warns
         -----
         RuntimeWarning
-            The grain was made durable over a checkpoint that was not restored: nothing of it could
-            be saved.
+            The grain was made durable over a checkpoint that was not restored, or its store cannot
+            be used (looked at for a second at most): nothing of it could be saved.
         """
         return find(self, key, dtype=dtype, device=device, placement=placement, durable=durable)
 
@@ -202,36 +203,6 @@ class GrainManager:
             if store is None:
                 store = self._stores[ring] = grain._program_store()
             return store
-
-    # Checkpoints --------------------------------------------------------------------------------
-
-    def restore(self, key: str) -> Grain:
-        """Bring a grain back from its last checkpoint; every digest is verified.
-
-        On a manager whose engine has failed, a new engine is made first; deactivated grains come
-        along, others come back by a `restore` of their own. What was neither deactivated nor ever
-        checkpointed is lost: its key's grain begins empty, and its repr says what it had held.
-
-        Returns
-        -------
-        Grain
-            With `handles` and `state` as they were. Its allocations belong to the grain.
-
-        Raises
-        ------
-        StateConflict
-            The key has no checkpoint, or the grain has live allocations (`discard` forgets them).
-        CheckpointCorrupt
-            Stored bytes do not match their digest, or are missing. The grain is as before.
-        PoolExhausted
-            The pool's limit leaves no room. The grain is empty.
-        DeviceLost
-            The device cannot be used by this process any more; says what brings the data back.
-        """
-        self._check_open()
-        if self._engine.state == "FAILED":
-            relaunch(self, key)
-        return restore(self, key)
 
     # Engine -----------------------------------------------------------------------------------
 
@@ -285,8 +256,13 @@ class GrainManager:
 
     def _park(self) -> None:
         # In slices, so that Ctrl-C ends the wait for a long kernel.
-        while not self._engine.park(50_000_000):
-            pass
+        try:
+            while not self._engine.park(50_000_000):
+                pass
+        except KeyboardInterrupt as error:
+            raise (
+                error if error.args else KeyboardInterrupt("a kernel still runs; it parks after it")
+            ) from None
 
     # Metrics ----------------------------------------------------------------------------------
 

@@ -76,9 +76,7 @@ def close(owner: GrainManager) -> None:
         return
     owner._engine.refuse()
     try:
-        while not owner._engine.wait_drained(50_000_000):
-            pass
-        owner._saver.drain()
+        _drain(owner)
         keep_durable(owner)
     finally:
         ended = _finish(owner)
@@ -86,6 +84,20 @@ def close(owner: GrainManager) -> None:
         logger.warning(
             "a kernel never ended: its worker thread and memory stay until the process ends"
         )
+
+
+def _drain(owner: GrainManager) -> None:
+    try:
+        while not owner._engine.wait_drained(50_000_000):
+            pass
+        owner._saver.drain()
+    except KeyboardInterrupt:
+        if owner.driver.name == "host":
+            keep_durable(owner, drained=False)
+        raise KeyboardInterrupt(
+            "the manager is closed all the same; messages that had not ended are answered with "
+            "RingClosed"
+        ) from None
 
 
 def close_dropped(owner: GrainManager) -> None:

@@ -65,7 +65,7 @@ def find(
             made = True
     if made:
         if durable:
-            _warn_of_an_older_one(found)
+            _warn_of_its_store(found)
         return found
     for name, given, has in (
         ("dtype", wanted, found.dtype),
@@ -81,8 +81,16 @@ def find(
     return found
 
 
-def _warn_of_an_older_one(grain: Grain) -> None:
+def _warn_of_its_store(grain: Grain) -> None:
     # At the end, when saving it is refused, nothing can be done any more.
+    found = grain.manager._saver.peek(grain.key, make=True)
+    if found is not None and found.error is not None:
+        warnings.warn(
+            f"durable grain {grain.key!r} cannot be saved as things are: {found.error}",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+        return
     hint = hint_of(grain)
     if hint:
         warnings.warn(

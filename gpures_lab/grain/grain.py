@@ -81,7 +81,7 @@ class Grain(_native.GrainBase):
     _kept_number: int  # of the contents in it
     _manifest: Manifest | None  # its whole text
     _saving: int  # checkpoints under way
-    _hint: str | None  # None: not looked yet
+    _hint: tuple[float, str] | None  # when it was looked up; None: not yet
     _placement: str
 
     @classmethod
@@ -320,7 +320,7 @@ class Grain(_native.GrainBase):
         self._named.clear()
         self._program_texts.clear()
         self._state.clear()
-        self._etag = self._kept = self._manifest = None
+        self._etag = self._kept = self._manifest = self._hint = None
 
     def _owner(self) -> Any:  # the manager; the class is only known to type checkers
         owner = self.manager

@@ -11,15 +11,16 @@ import logging
 import threading
 import time
 import weakref
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from gpures_lab.errors import GpuResError, RingFull, StaleHandle, StateConflict
+from gpures_lab.errors import GpuResError, PoolExhausted, RingFull, StaleHandle, StateConflict
 from gpures_lab.grain.checkpoint import Contents, contents_of, copies_of, keep
 from gpures_lab.grain.kept import Kept
 from gpures_lab.grain.spill import Spill, SpilledArray
+from gpures_lab.grain.store.blobs import encode
+from gpures_lab.metrics.units import bytes_text
 from gpures_lab.ring.wire import HostWork
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from gpures_lab._core._native import Completion, ResidentArray
     from gpures_lab.grain.directory import GrainManager
     from gpures_lab.grain.grain import Grain
-    from gpures_lab.grain.store import Manifest
 
 __all__ = ["Asleep", "Residency", "deactivate", "make_room", "wake"]
 
@@ -56,15 +56,26 @@ class Asleep(Protocol):
 class _Stored:
     """As a checkpoint: this very one, whatever its key has by then."""
 
-    def __init__(self, owner: GrainManager, manifest: Manifest, spill: Spill) -> None:
-        self._owner, self._manifest, self._spill = owner, manifest, spill
-        store = owner._saver.store()
+    def __init__(self, grain: Grain, spill: Spill) -> None:
+        assert grain._manifest is not None
+        self._owner, self._manifest, self._spill = grain.manager, grain._manifest, spill
+        store = self._owner._saver.store()
+        handles = {handle.name: handle for handle in grain._live()}
         self._pinned: dict[str, Path] = {}
-        for digest in {record.digest for record in manifest.arrays}:
-            file = store.blob_file(digest)
-            pinned = None if file is None else spill.pin(file)
-            if pinned is not None:
-                self._pinned[digest] = pinned
+        try:
+            for record in self._manifest.arrays:
+                if record.digest in self._pinned:
+                    continue
+                file = store.blob_file(record.digest)
+                pinned = None if file is None else spill.pin(file)
+                if pinned is None:  # another disk, or no disk: the same bytes once more
+                    handle = handles[record.name]
+                    blob = encode(record.name, copies_of(grain, [handle])[int(handle)])
+                    pinned = spill.keep(blob.header, blob.data)
+                self._pinned[record.digest] = pinned
+        except BaseException:
+            self.forget()
+            raise
 
     def kept(self, version: int) -> Kept:
         """Return what a grain of this version has in the store."""
@@ -174,8 +185,7 @@ class Residency:
             try:
                 if grain._changed():
                     keep(grain, contents_of(grain))
-                assert grain._manifest is not None
-                return _Stored(self._owner, grain._manifest, self._spill)
+                return _Stored(grain, self._spill)
             except GpuResError:
                 if asked:
                     raise
@@ -194,6 +204,11 @@ class Residency:
         """Deactivate the least recently used grains until ``nbytes`` more fit. False: no room.
 
         Grains with messages under way are waited for, as a full ring is.
+
+        Raises
+        ------
+        PoolExhausted
+            A grain could have made room, and the disk did not take it.
         """
         engine = self._owner._engine
         limit = time.monotonic() + self._owner.options.full_wait_s
@@ -205,26 +220,41 @@ class Residency:
             if missing <= 0 and attempt < RACES:
                 return True  # another thread has given something back
             with self.lock:
-                freed, waiting = self._evict(wanting, missing)
+                freed, waiting, refused = self._evict(wanting, missing)
+            if refused is not None and not freed:
+                raise PoolExhausted(
+                    f"{bytes_text(nbytes)} do not fit: {bytes_text(pool['pool_used_bytes'])} of "
+                    f"{bytes_text(pool['pool_limit_bytes'])} in use, and no grain could be put "
+                    f"away to make room: {refused}",
+                    wanted=nbytes,
+                    used=pool["pool_used_bytes"],
+                    idle=pool["pool_idle_bytes"],
+                    limit=pool["pool_limit_bytes"],
+                ) from refused
             if freed or not waiting or time.monotonic() >= limit:
                 return freed > 0
             time.sleep(LOOK_AGAIN_S)
 
-    def _evict(self, wanting: Grain, missing: int) -> tuple[int, bool]:
+    def _evict(self, wanting: Grain, missing: int) -> tuple[int, bool, GpuResError | None]:
         freed, waiting = 0, False
+        refused: GpuResError | None = None
         for idle_ns, grain in self._by_use(wanting):
             counts = grain._counts()
             if not counts["bytes"]:
                 continue
-            with suppress(GpuResError):  # a full disk: PoolExhausted says what was wanted
+            try:
                 if self.sleep(grain, asked=False):
                     logger.info("evicted grain %r, idle for %d ns", grain.key, idle_ns)
                     freed += counts["bytes"]
                 else:
                     waiting |= counts["pending"] > 0 or grain._saving > 0
+            except RingFull:
+                waiting = True  # its ring has work of others that must end first
+            except GpuResError as error:  # such as a full disk; a smaller grain may still fit
+                refused = refused or error
             if freed >= missing:
                 break
-        return freed, waiting
+        return freed, waiting, refused
 
     def sweep(self, idle_after_ns: int) -> int | None:
         """Deactivate grains without messages for so long; how many. None: nobody holds them."""

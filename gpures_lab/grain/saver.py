@@ -5,18 +5,18 @@ from __future__ import annotations
 import threading
 import traceback
 from collections import deque
-from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpures_lab.errors import GpuResError
 from gpures_lab.grain.store.pace import Pace
-from gpures_lab.grain.store.places import database_path
+from gpures_lab.grain.store.places import is_there
+from gpures_lab.grain.store.urls import check_urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gpures_lab._core._native import Completion
+    from gpures_lab.grain.grain import Grain
     from gpures_lab.grain.store import Manifest, StateStore
 
 __all__ = ["Saver"]
@@ -25,6 +25,13 @@ PEEK_S = 1.0
 MOST_FAILED = 64
 WAITING_JOBS = 2
 """Copies of grains that may wait for the disk; a caller with one more waits for the first."""
+
+
+class Peek(NamedTuple):
+    """What a look for a checkpoint has found, or why it could not look."""
+
+    manifest: Manifest | None
+    error: GpuResError | None = None
 
 
 class Saver:
@@ -36,11 +43,17 @@ class Saver:
         As `StateStore` takes them. Nothing is opened before the first use.
     messages
         How many messages the manager's engine has served.
+
+    Raises
+    ------
+    InvalidOption
+        A URL that nothing can be opened by, or what it needs is not installed.
     """
 
     def __init__(
         self, state_url: str | None, blobs_url: str | None, messages: Callable[[], int]
     ) -> None:
+        check_urls(state_url, blobs_url)
         self._urls = (state_url, blobs_url)
         self.pace = Pace(messages)
         self._store: StateStore | None = None
@@ -51,6 +64,7 @@ class Saver:
         self._running = False
         self._failed: dict[int, tuple[str, str]] = {}
         self._changed = threading.Condition()
+        self._peeking: threading.Thread | None = None
 
     @property
     def used(self) -> bool:
@@ -74,28 +88,39 @@ class Saver:
                 self._store = StateStore(*self._urls)
             return self._store
 
-    def peek(self, key: str) -> Manifest | None:
-        """Look for a checkpoint of the key: for a second at most, making no file, never raising."""
-        found: list[Manifest | None] = []
+    def peek(self, key: str, *, make: bool = False) -> Peek | None:
+        """Look for a checkpoint of the key, for a second at most; never raises.
+
+        Parameters
+        ----------
+        make
+            Whether the store is made if there is none.
+
+        Returns
+        -------
+        Peek | None
+            None while it cannot be known: this look, or an earlier one, has not come back.
+        """
+        found: list[Peek] = []
 
         def look() -> None:
-            with suppress(GpuResError):
-                found.append(self.store().latest(key))
+            try:
+                found.append(Peek(self.store().latest(key)))
+            except GpuResError as error:
+                found.append(Peek(None, error))
 
-        if not self.used and not self._exists():
+        if not make and not self.exists():
+            return Peek(None)
+        if self._peeking is not None and self._peeking.is_alive():
             return None
-        thread = threading.Thread(target=look, name="gpures-peek", daemon=True)
-        thread.start()
-        thread.join(PEEK_S)
+        self._peeking = threading.Thread(target=look, name="gpures-peek", daemon=True)
+        self._peeking.start()
+        self._peeking.join(PEEK_S)
         return found[0] if found else None
 
-    def _exists(self) -> bool:
-        url = self._urls[0]
-        if url is None:
-            with suppress(GpuResError):
-                return database_path().exists()
-            return False
-        return not url.startswith("sqlite:///") or Path(url.removeprefix("sqlite:///")).exists()
+    def exists(self) -> bool:
+        """Whether there may be a database: reading makes no file."""
+        return self.used or is_there(self._urls[0])
 
     def room(self) -> None:
         """Return when another job may be given; Ctrl-C ends the wait."""
@@ -139,6 +164,11 @@ class Saver:
     def failed(self, request: int) -> tuple[str, str]:
         """Say why a job failed that nobody looked at: kind of error, and its text."""
         return self._failed.get(request, ("GpuResError", "its cause was not kept"))
+
+    def saved(self, grain: Grain) -> None:
+        """Return when the checkpoints of a grain that were asked for before are kept."""
+        with self._changed:
+            self._changed.wait_for(lambda: not grain._saving or not self._running)
 
     def drain(self) -> None:
         """Return when every job has ended."""

@@ -1,7 +1,7 @@
 """Where the memory of deactivated grains waits: a folder that ends with the process.
 
-Durable ones wait in the store; here lie second names of their blobs, so that no prune takes what
-another writer has replaced meanwhile.
+Durable ones wait in the store; here lie second names of their blobs, or copies where a file can
+have only one, so that nothing of theirs goes that another writer has replaced meanwhile.
 """
 
 from __future__ import annotations
@@ -48,19 +48,23 @@ class Spill:
 
     def write(self, data: NDArray[np.uint8]) -> SpilledArray:
         """Put bytes away. A full or read-only disk is our error with its cure."""
-        place = str(environment.state_path())
-        with explained(place):
+        return SpilledArray(self.keep(data.data), data.nbytes, zlib.crc32(data.data))
+
+    def keep(self, *parts: bytes | memoryview) -> Path:
+        """Put parts away, one behind the other; the file that holds them."""
+        with explained(str(environment.state_path()), "the memory of a deactivated grain"):
             path = self._place() / secrets.token_hex(16)
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             try:
                 with os.fdopen(descriptor, "wb", buffering=0) as file:
-                    rest = data.data
-                    while rest:
-                        rest = rest[file.write(rest) :]
+                    for part in parts:
+                        rest = memoryview(part)
+                        while rest:
+                            rest = rest[file.write(rest) :]
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
-        return SpilledArray(path, data.nbytes, zlib.crc32(data.data))
+        return path
 
     def read(self, spilled: SpilledArray) -> NDArray[np.uint8]:
         """Bring bytes back, verified."""

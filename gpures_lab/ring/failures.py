@@ -47,6 +47,7 @@ __all__ = [
     "failure_of",
     "interrupted",
     "interrupted_grain",
+    "interrupted_parts",
     "no_ring",
     "quiesced",
     "refused",
@@ -219,6 +220,20 @@ def interrupted_grain(key: str) -> KeyboardInterrupt:
     )
 
 
+def interrupted_parts(key: str, unit: str, done: int, total: int) -> KeyboardInterrupt:
+    """Return Ctrl-C's exception of a call that hands over many parts: what it had done."""
+    whole, _, what = unit.partition(" ")
+    if done == 0:
+        return KeyboardInterrupt(
+            f"nothing was {what or 'posted'} on grain {key!r}; its earlier messages may still run, "
+            "grain.cancel() drops what is queued"
+        )
+    return KeyboardInterrupt(
+        f"{done:,} of {total:,} {whole} were {what or 'posted'} on grain {key!r} and stay; "
+        "the rest was not"
+    )
+
+
 def interrupted(request: int) -> KeyboardInterrupt:
     """Return Ctrl-C's exception, saying that the work goes on."""
     return KeyboardInterrupt(f"request {request} still runs; grain.cancel() drops what is queued")
@@ -308,7 +323,8 @@ def no_ring(key: str, rings: int) -> InvalidOption:
     """Return the error of a dedicated grain beyond the last ring."""
     return InvalidOption(
         f"grain {key!r}: placement='dedicated' needs a ring of its own and all {rings} are taken; "
-        "use placement='shared' or raise RingOptions.max_rings",
+        "use placement='shared' or raise RingOptions.max_rings (a grain keeps its ring until the "
+        "manager closes, discarded or not)",
         grain=key,
         rings=rings,
     )

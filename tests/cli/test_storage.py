@@ -21,20 +21,31 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "state"
 
 
-def test_an_empty_store(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Would catch: a folder and a database made by looking."""
     assert cli.main(["storage"]) == 0
-    assert capsys.readouterr().out.startswith("0 checkpoints; 0 blobs, 0 of 10,737,418,240")
+    out = capsys.readouterr().out
+    assert out.startswith("0 checkpoints; 0 blobs, 0 bytes")
+    assert "limit 10,737,418,240 bytes" in out
+    assert f"database sqlite:///{folder}/state.sqlite\nblobs    {folder}/blobs\n" in out
+    assert not folder.exists()  # a listing makes nothing
+    assert cli.main(["storage", "--remove", "g"]) == 2
+    assert cli.main(["storage", "--prune"]) == 0
+    assert not folder.exists()
 
 
-def test_lists_and_prunes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lists_and_prunes(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Would catch: a prune that was not asked for, or one that takes a live checkpoint."""
     with StateStore() as store:
         store.save("old\x1b[31m", {"x": np.zeros(100)}, expected_etag=0)
         store.save("old\x1b[31m", {"x": np.ones(50)}, expected_etag=1)
+    left = folder / "blobs" / "ab" / f"{'ab' * 32}.safetensors"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"x")
     assert cli.main(["storage"]) == 0
     text = capsys.readouterr().out
     assert "'old\\x1b[31m'  checkpoint 2 of " in text  # a key cannot steer the terminal
-    assert ", 1 arrays, 400 bytes" in text
+    assert ", 1 array, 400 bytes" in text
     assert "1 checkpoint; 2 blobs" in text
     assert cli.main(["storage", "--prune", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -45,6 +56,26 @@ def test_lists_and_prunes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "removed 0 blobs, 0 bytes" in capsys.readouterr().out
     with StateStore() as store:
         np.testing.assert_array_equal(store.load("old\x1b[31m")[1]["x"], np.ones(50))
+
+
+def test_removes_the_checkpoints_of_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Would catch: a store that can only grow; one that a URL names and no command reaches."""
+    urls = (f"sqlite:///{tmp_path}/other.sqlite", str(tmp_path / "other"))
+    with StateStore(*urls) as store:
+        for key in ("a", "b", "c"):
+            store.save(key, {"x": np.full(9, ord(key))}, expected_etag=0)
+    place = ["storage", "--state-url", urls[0], "--blobs-url", urls[1]]
+    assert cli.main([*place, "--remove", "a", "--remove", "c", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["key"] for one in found["checkpoints"]] == ["b"]
+    assert found["removed"] == [{"key": "a", "etag": 1}, {"key": "c", "etag": 1}]
+    assert found["usage"]["blobs"] == 1
+    assert cli.main([*place, "--remove", "a"]) == 2
+    assert "'a' has no checkpoint" in capsys.readouterr().err
+    assert cli.main([*place, "--remove", "b"]) == 0
+    assert "removed checkpoint 1 of 'b'" in capsys.readouterr().out
 
 
 def test_a_place_that_cannot_be_used_exits_2(

@@ -172,7 +172,7 @@ def test_the_command_line_prints_no_control_character(
     lab.grain(key).checkpoint().result(LIMIT_S)
     assert cli.main(["storage"]) == 0
     text = capsys.readouterr().out
-    assert len(text.splitlines()) == 2, text
+    assert len(text.splitlines()) == 4, text
     assert all(character.isprintable() or character == "\n" for character in text), ascii(text)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
@@ -106,22 +107,26 @@ lab.close()
 
 
 @pytest.mark.parametrize(
-    "wait",
+    ("wait", "says"),
     [
-        "lab.park()",
-        "lab.quiesced().__enter__()",
-        "grain.borrow(gate).__enter__()",
-        "lab.close()",
-        "[grain.ping() for _ in range(9)]",
+        ("lab.park()", "a kernel still runs; it parks after it"),
+        ("lab.quiesced().__enter__()", "a kernel still runs; it parks after it"),
+        ("grain.borrow(gate).__enter__()", "earlier messages of grain 'notebook' may still run"),
+        ("lab.close()", "the manager is closed all the same; messages that had not ended"),
+        ("[grain.ping() for _ in range(9)]", "nothing was posted on grain 'notebook'"),
+        ("grain.submit(gl.messages(9, op='noop'))", "3 of 9 messages were posted on grain 'noteb"),
+        ("big.write(np.ones(big.size, 'u1'))", "[0-9,]+ of 50,000,000 bytes were written on grain"),
+        ("big.read()", "nothing was read on grain 'notebook'"),
     ],
 )
-def test_ctrl_c_ends_every_other_wait(wait: str) -> None:
-    """A wait in native code that looks at no signal until a long kernel ends."""
-    run(
+def test_ctrl_c_ends_every_other_wait_and_says_so(wait: str, says: str) -> None:
+    """A wait in native code that looks at no signal until a kernel ends, or a bare traceback."""
+    out = run(
         f"""
 lab = gl.GrainManager(device="host", stall_s=60.0, full_wait_s=60.0, ring=gl.RingOptions(slots=4))
 grain = lab.grain()
 gate, passed = grain.allocate(1, dtype=np.int64), grain.allocate(1, dtype=np.int64)
+big = grain.allocate(50_000_000, dtype="u1")
 wait = gl.cpp_kernel("wait", "const long long* gate, long long* passed",
                      "while (!__atomic_load_n(gate, __ATOMIC_ACQUIRE)) {{}} passed[i] = *gate;",
                      checked=False)
@@ -131,14 +136,17 @@ running = grain.compute(wait, inputs=[gate], outputs=[passed])
 try:
     print("ready", flush=True)
     {wait}
-except KeyboardInterrupt:
-    print("interrupted")
+except KeyboardInterrupt as interrupt:
+    print("said:", interrupt)
 else:
     sys.exit("the wait ended by itself")
 view[0] = 1
 """,
         send=signal.SIGINT,
     )
+    said = out.rpartition("said: ")[2]
+    # A signal that comes before the wait has given up the GIL is Python's own, without our words.
+    assert said.strip() == "" or re.match(says, said)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

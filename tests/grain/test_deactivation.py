@@ -482,24 +482,36 @@ def test_restore_comes_after_the_checkpoints_asked_for_before(
     x.write(2)
     kept = grain.checkpoint()
     x.release()
-    drain = lab._saver.drain
+    saved = lab._saver.saved
 
-    def drained() -> None:
+    def waited(grain: gl.Grain) -> None:
         leave.set()
-        drain()
+        saved(grain)
 
-    lab._saver.drain = drained  # type: ignore[method-assign]
+    lab._saver.saved = waited  # type: ignore[method-assign]
     back = lab.restore("g")
     leave.set()
     assert kept.result(LIMIT_S) == 2
     assert back.handles["x"].read().result(LIMIT_S).tolist() == [2] * 4
 
 
-@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize("blobs", ["one disk", "another disk", "no disk"])
 def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
-    make_lab: Callable[..., gl.GrainManager], urls: dict[str, str], pruned: bool
+    make_lab: Callable[..., gl.GrainManager],
+    urls: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    blobs: str,
 ) -> None:
     """Acknowledged contents that no call of their grain can reach any more."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another disk")
+
+    if blobs == "another disk":  # files have one name only
+        monkeypatch.setattr(spill.os, "link", refuse)
+    if blobs == "no disk":
+        urls["blobs_url"] = f"memory:/{tmp_path}"
     lab, second = make_lab(**urls), make_lab(**urls)
     grain = lab.grain("g", durable=True)
     x = grain.allocate(1000, name="x")
@@ -508,8 +520,7 @@ def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
     theirs = second.grain("g")
     theirs.allocate(3, name="x").write(9)
     assert theirs.checkpoint(replace=True).result(LIMIT_S) == 2
-    if pruned:
-        assert second._saver.store().prune().blobs > 0
+    assert second._saver.store().usage().blobs == 1  # ours is gone
     assert set(x.read().result(LIMIT_S)) == {1}
     x.write(2)
     for save in (grain.checkpoint, grain.deactivate):
@@ -520,29 +531,3 @@ def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
     theirs.discard()
     assert set(second.restore("g").handles["x"].read().result(LIMIT_S)) == {2}
     assert [path.name for path in (environment.state_dir() / "spill").glob("*/*")] == ["lock"]
-
-
-def test_a_replaced_checkpoint_that_was_pruned_where_files_have_one_name(
-    make_lab: Callable[..., gl.GrainManager],
-    urls: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A grain that is lost without a word of what is left."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EXDEV, "another disk")
-
-    monkeypatch.setattr(spill.os, "link", refuse)
-    lab, second = make_lab(**urls), make_lab(**urls)
-    grain = lab.grain("g", durable=True)
-    x = grain.allocate(1000, name="x")
-    x.write(1)
-    asleep(grain)
-    theirs = second.grain("g")
-    theirs.allocate(3, name="x").write(9)
-    theirs.checkpoint(replace=True).result(LIMIT_S)
-    second._saver.store().prune()
-    with pytest.raises(gl.StateConflict, match=r"checkpoint 1 of 'g'.*replaced by 2.*discard\(\)"):
-        x.read()
-    grain.discard()
-    assert set(lab.restore("g").handles["x"].read().result(LIMIT_S)) == {9}

@@ -92,6 +92,17 @@ def test_reductions(both: tuple[Library, Library], name: str, size: int) -> None
         same(rows, arrays, (size,))
 
 
+@pytest.mark.parametrize(("name", "best"), [("Min", 0), ("Max", 1), ("ArgMin", 0)])
+def test_an_extreme_in_any_part(both: tuple[Library, Library], name: str, best: int) -> None:
+    """Catches a part that is never looked at, and the later one of two."""
+    for rows in pairs(both, f"kernels/{name}"):
+        for places in ([0], [4095], [4096], [LONG - 1], [LONG - 1, 4096]):
+            x = np.full(LONG, 1 - best, rows[0].row.dtypes[0])
+            x[places] = best
+            arrays = [x, np.zeros(1, rows[0].row.dtypes[-1])][: 1 + rows[0].row.same[-1]]
+            same(rows, arrays, (LONG,))
+
+
 def test_sort(both: tuple[Library, Library]) -> None:
     """Catches a merge that loses, doubles or misplaces keys, and a pass into the wrong memory."""
     _, library = both

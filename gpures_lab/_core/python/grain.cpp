@@ -56,6 +56,14 @@ bool interrupted(const GrainObject* grain) {
   return true;
 }
 
+PyObject* say_interrupted(const GrainObject* grain, const char* unit, u64 done, u64 total) {
+  if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+    PyErr_Clear();
+    raise_hook("interrupted_parts", "(OsKK)", grain->key, unit, done, total);
+  }
+  return nullptr;
+}
+
 bool is_quiesced_here(const GrainObject* grain) {
   return grain->engine->is_quiesced_by(PyThread_get_thread_ident());
 }
@@ -94,7 +102,9 @@ bool wait_for_room(GrainObject* grain, Post refused, u64& since) {
   const u64 slice = std::min<u64>(grain->full_wait_ns - (now - since), 50'000'000);
   Py_BEGIN_ALLOW_THREADS grain->engine->wait_until(ring, slice,
                                                    [&] { return ring.might_post(*grain->core); });
-  Py_END_ALLOW_THREADS return PyErr_CheckSignals() == 0;
+  Py_END_ALLOW_THREADS if (PyErr_CheckSignals() == 0) return true;
+  say_interrupted(grain, "messages", 0, 1);
+  return false;
 }
 
 bool post_or_raise(GrainObject* grain, Outgoing& message) {
@@ -168,7 +178,7 @@ PyObject* cancel(PyObject* object, PyObject*) {
     }
     Py_BEGIN_ALLOW_THREADS const u64 slice = std::min<u64>(self->full_wait_ns, 50'000'000);
     self->engine->wait_until(ring, slice, [&] { return done = ring.cancel(*self->core); });
-    Py_END_ALLOW_THREADS if (PyErr_CheckSignals() != 0) return nullptr;
+    Py_END_ALLOW_THREADS if (interrupted(self)) return nullptr;
   }
   Py_RETURN_NONE;
 }

@@ -1,137 +1,18 @@
 // KernelBase: what the ring needs of a kernel; from a call's types to a compiled version.
-#include <cstring>
-
 #include "host/kernel_registry.hpp"
-#include "python/objects.hpp"
+#include "python/kernel_params.hpp"
 #include "structmember.h"
 
 namespace gpures::python {
 
 PyTypeObject* kernel_type = nullptr;
 
-// Over all kernels of the process; under the GIL.
-static u64 total_versions, total_hits, total_misses;
-
-std::vector<u64> kernel_counts() { return {total_versions, total_hits, total_misses}; }
-
-static std::vector<PyObject*>& used_kernels() {  // borrowed; dealloc removes
-  static std::vector<PyObject*> used;
-  return used;
-}
-
-PyObject* kernels_used() {
-  PyObject* list = PyList_New(0);
-  for (PyObject* kernel : used_kernels()) PyList_Append(list, kernel);
-  return list;
-}
-
-// A row of the trace may outlive its kernel, so names stay as ids do: for the process's life.
-static std::vector<PyObject*>& names_by_id() {
-  static std::vector<PyObject*> names;
-  return names;
-}
-
-// What an error calls the arrays: a tuple in compiled order. It may outlive the kernel as well.
-static std::vector<PyObject*>& arrays_by_id() {
-  static std::vector<PyObject*> arrays;
-  return arrays;
-}
-
-PyObject* kernel_arrays(u32 id) {
-  if (id >= arrays_by_id().size() || !arrays_by_id()[id]) return PyTuple_New(0);
-  return Py_NewRef(arrays_by_id()[id]);
-}
-
-PyObject* kernel_names() {
-  PyObject* found = PyDict_New();
-  for (size_t id = 0; id < names_by_id().size(); ++id) {
-    if (!names_by_id()[id]) continue;
-    PyObject* key = PyLong_FromSize_t(id);
-    PyDict_SetItem(found, key, names_by_id()[id]);
-    Py_DECREF(key);
-  }
-  return found;
-}
-
 namespace {
-
-// Parameter codes of a signature key: Python scalars are weak, NumPy scalars keep their dtype.
-enum ParamCode : u8 { kInt = 1, kFloat = 2, kBool = 3, kComplex = 4, kScalar = 16 };
 
 KernelObject* as(PyObject* self) { return reinterpret_cast<KernelObject*>(self); }
 
-u8 param_code(PyObject* value) {
-  if (PyFloat_CheckExact(value)) return kFloat;
-  if (PyLong_CheckExact(value)) return kInt;
-  if (PyBool_Check(value)) return kBool;
-  if (PyComplex_CheckExact(value)) return kComplex;
-  if (PyArray_IsScalar(value, Generic)) {
-    PyArray_Descr* dtype = PyArray_DescrFromScalar(value);
-    if (!dtype) {
-      PyErr_Clear();
-      return 0;
-    }
-    const u8 code = dtype_code(dtype);
-    Py_DECREF(dtype);
-    return code == 0xff ? 0 : u8(kScalar + code);
-  }
-  return 0;
-}
-
-u32 code_words(u8 code) {
-  return code == kComplex || code == kScalar + 12 ? 2 : 1;  // 12: complex128 (shared/dtype.hpp)
-}
-
-bool pack_plain(PyObject* value, u8 code, u64* words) {
-  words[0] = 0;
-  switch (code) {
-    case kFloat: {
-      const double number = PyFloat_AS_DOUBLE(value);
-      std::memcpy(words, &number, 8);
-      return true;
-    }
-    case kInt: {
-      const long long number = PyLong_AsLongLong(value);
-      if (number == -1 && PyErr_Occurred()) return false;
-      std::memcpy(words, &number, 8);
-      return true;
-    }
-    case kBool:
-      words[0] = value == Py_True;
-      return true;
-    case kComplex: {
-      const Py_complex number = PyComplex_AsCComplex(value);
-      std::memcpy(words, &number, 16);
-      return true;
-    }
-    default:
-      PyArray_ScalarAsCtype(value, words);
-      return true;
-  }
-}
-
-// A library kernel's parameter in the dtype that the arrays ask for: rare kinds go through NumPy.
-bool pack_as(PyObject* value, u8 code, u64* words) {
-  words[0] = 0;
-  if (code == 9 && PyFloat_CheckExact(value)) {  // float32
-    const float number = float(PyFloat_AS_DOUBLE(value));
-    std::memcpy(words, &number, 4);
-    return true;
-  }
-  if (code == 10 && PyFloat_CheckExact(value)) return pack_plain(value, kFloat, words);
-  PyObject* function = hook("pack_param");
-  if (!function) return false;
-  PyObject* bytes = PyObject_CallFunction(function, "Oi", value, int(code));
-  Py_DECREF(function);
-  if (!bytes) return false;
-  words[1 - (code_words(u8(kScalar + code)) == 1)] = 0;
-  std::memcpy(words, PyBytes_AS_STRING(bytes), size_t(PyBytes_GET_SIZE(bytes)));
-  Py_DECREF(bytes);
-  return true;
-}
-
-Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* param_codes,
-                       u32 param_count, bool& found) {
+Variant* build_variant(PyObject* kernel, PyObject* spec, const std::vector<u8>& key,
+                       const u8* param_codes, u32 param_count, bool& found) {
   unsigned long long address;
   PyObject *owner, *order, *item_bytes, *rules, *ndims, *writes, *packs, *equal, *called, *followed;
   int indices, flags, at_hand, adds_up;
@@ -179,8 +60,7 @@ Variant* build_variant(PyObject* spec, const std::vector<u8>& key, const u8* par
   found = at_hand;
   variant->owner = Py_NewRef(owner);
   variant->id = KernelRegistry::get().add(entry);
-  if (arrays_by_id().size() <= variant->id) arrays_by_id().resize(variant->id + 1);
-  arrays_by_id()[variant->id] = Py_NewRef(called);
+  note_version(kernel, as(kernel)->variants->empty(), variant->id, as(kernel)->name, called);
   return variant;
 }
 
@@ -356,17 +236,13 @@ Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObje
         PyObject_CallMethod(kernel_object, "_specialize", "INNNOO", call.inputs, arrays, same,
                             kinds, check ? Py_True : Py_False, device ? Py_True : Py_False);
     if (!spec) return nullptr;
-    variant = build_variant(spec, own_key, codes, u32(wanted), cache_hit);
+    variant = build_variant(kernel_object, spec, own_key, codes, u32(wanted), cache_hit);
     Py_DECREF(spec);
     if (!variant) return nullptr;
-    if (kernel->variants->empty()) used_kernels().push_back(kernel_object);
     kernel->variants->push_back(variant);
-    ++total_versions;
-    if (names_by_id().size() <= variant->id) names_by_id().resize(variant->id + 1);
-    names_by_id()[variant->id] = Py_XNewRef(kernel->name);
   }
   ++(cache_hit ? kernel->hits : kernel->misses);
-  ++(cache_hit ? total_hits : total_misses);
+  ++(cache_hit ? kernel_totals().hits : kernel_totals().misses);
   if (device && !adopt(kernel_object, call, *variant, values, wanted, check)) return nullptr;
   call.param_words = 0;
   for (Py_ssize_t p = 0; p < wanted; ++p) {
@@ -404,7 +280,6 @@ PyObject* make(PyTypeObject* type, PyObject*, PyObject*) {
 void forget(KernelObject* self) {
   // A message under way may still name the id, so table entry and code stay for the process's
   // life; `owner` keeps its reference.
-  total_versions -= self->variants->size();
   for (Variant* variant : *self->variants) delete variant;
   self->variants->clear();
 }
@@ -413,7 +288,7 @@ void dealloc(PyObject* object) {
   KernelObject* self = as(object);
   if (self->weakrefs) PyObject_ClearWeakRefs(object);
   PyTypeObject* type = Py_TYPE(object);
-  std::erase(used_kernels(), object);
+  forget_kernel(object, self->variants->size());
   forget(self);
   delete self->variants;
   for (const Scalars& known : *self->scalars) {

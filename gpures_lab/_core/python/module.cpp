@@ -3,19 +3,12 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <string_view>
-
 #define GPURES_IMPORTS_NUMPY
-#include "python/objects.hpp"
-
-#include "cuda/cuda_driver.hpp"
 #include "host/clock.hpp"
-#include "host/kernel_registry.hpp"
-#include "host/library/catalogue.hpp"
+#include "python/engine_handle.hpp"
 #include "shared/dtype.hpp"
 
 namespace nb = nanobind;
@@ -25,14 +18,6 @@ namespace gpures::python {
 namespace {
 
 int import_numpy() { return _import_array(); }
-
-struct EngineHandle {  // what Python holds; one reference
-  Engine* engine;
-  explicit EngineHandle(const EngineOptions& options) : engine(new Engine(options)) {}
-  cuda::CudaDriver* cuda() const { return static_cast<cuda::CudaDriver*>(engine->driver()); }
-  EngineHandle(const EngineHandle&) = delete;
-  ~EngineHandle() { engine->release(); }
-};
 
 nb::bytes counts_of(const Histogram& histogram) {
   return nb::bytes(histogram.counts.data(), sizeof(histogram.counts));
@@ -156,119 +141,6 @@ nb::object view_of(nb::handle object) {
   return nb::steal(result);
 }
 
-// The native library's table, a dict a row; `row` holds the fields of kernels/catalogue.py.
-nb::list library_rows() {
-  const auto names_of = [](const u8* codes, int count) {
-    nb::list names;
-    for (int n = 0; n < count; ++n) names.append(nb::str(kDTypes[codes[n]].name));
-    return nb::tuple(names);
-  };
-  const auto numbers_of = [](const u8* values, int count) {
-    nb::list numbers;
-    for (int n = 0; n < count; ++n) numbers.append(int(values[n]));
-    return nb::tuple(numbers);
-  };
-  const auto texts_of = [](const char* const* texts, int count) {
-    nb::list list;
-    for (int n = 0; n < count; ++n) list.append(nb::str(texts[n]));
-    return nb::tuple(list);
-  };
-  nb::list rows;
-  for (const library::Entry& entry : library::entries()) {
-    nb::dict row;
-    row["name"] = nb::str(entry.name);
-    row["aliases"] = texts_of(entry.aliases, entry.alias_count);
-    row["formula"] = nb::str(entry.formula);
-    row["dtypes"] = names_of(entry.dtypes, entry.arrays);
-    row["same"] = numbers_of(entry.same, entry.arrays);
-    row["ndims"] = numbers_of(entry.ndims, entry.arrays);
-    nb::list extents;
-    for (int p = 0; p < entry.arrays; ++p) {
-      extents.append(nb::str(entry.extents[p] ? entry.extents[p] : ""));
-    }
-    row["extents"] = nb::tuple(extents);
-    row["inputs"] = int(entry.inputs);
-    row["params"] = texts_of(entry.param_names, entry.params);
-    row["param_dtypes"] = names_of(entry.param_dtypes, entry.params);
-    row["is_map"] = entry.map;
-    row["is_reduction"] = entry.reduction;
-    row["whole"] = entry.whole;
-    row["indices"] = int(entry.indices);
-    nb::dict native;
-    native["row"] = row;
-    native["address"] = u64(entry.fn);
-    const std::string_view code = entry.code;
-    const std::string_view mark = "Kernel = ";
-    const size_t type = code.find(mark) + mark.size();
-    native["type"] = nb::str(code.data() + type, code.size() - type - 1);
-    native["plan"] = u64(entry.plan);
-    native["rules"] = numbers_of(entry.elements_rule, entry.arrays);
-    rows.append(native);
-  }
-  return rows;
-}
-
-// What attach_cuda() wants, by name.
-constexpr const char* kRegions[] = {"shared", "tables", "staging", "mirror", "worker", "kernels"};
-
-nb::dict memory_bytes_of(EngineHandle& self) {
-  const MemoryBytes bytes = self.engine->memory_bytes();
-  const u64 sizes[] = {bytes.shared, bytes.tables, bytes.staging,
-                       bytes.mirror, bytes.worker, bytes.kernels};
-  nb::dict result;
-  for (int n = 0; n < 6; ++n) result[kRegions[n]] = sizes[n];
-  return result;
-}
-
-// "" or why not.
-std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context, u64 ring_stream,
-                        const std::vector<u64>& work_streams, u32 multiprocessors, u32 ring_threads,
-                        const char* library) {
-  std::string why;
-  const cuda::Api* api = cuda::Api::load(library, why);
-  if (!api) return why;
-  if (work_streams.size() != kStreams) throw nb::value_error("one stream a kind of work");
-  cuda::Device device{reinterpret_cast<void*>(context),
-                      reinterpret_cast<void*>(ring_stream),
-                      nullptr,
-                      {},
-                      multiprocessors,
-                      ring_threads};
-  for (u32 n = 0; n < kStreams; ++n) {
-    device.work_streams[n] = reinterpret_cast<void*>(work_streams[n]);
-  }
-  u8* at[6];
-  for (int n = 0; n < 6; ++n) at[n] = reinterpret_cast<u8*>(nb::cast<u64>(memory[kRegions[n]]));
-  self.engine->attach({at[0], at[1], at[2], at[4], at[3], at[5]},
-                      std::make_unique<cuda::CudaDriver>(*api, device));
-  return why;
-}
-
-// In a quiesced window. The first id that the device cannot take, or -1.
-i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_ids) {
-  cuda::CudaDriver& driver = *self.cuda();
-  for (const u32 id : kernel_ids) {
-    if (!driver.publish_kernel(id, KernelRegistry::get().at(id))) return id;
-  }
-  driver.use_kernel(reinterpret_cast<void*>(function));
-  return -1;
-}
-
-// In a quiesced window, for every kernel of the image: (id, entry point, any blocks, in the ring,
-// address of its WidePlanner).
-void use_wide(EngineHandle& self,
-              const std::vector<std::tuple<u32, u64, bool, bool, u64>>& kernels) {
-  for (const auto& [id, entry, any_blocks, in_ring, plan] : kernels) {
-    self.cuda()->use_wide(id, reinterpret_cast<void*>(entry), any_blocks);
-    self.engine->note_path(id,
-                           !in_ring     ? Engine::kWideOnly
-                           : any_blocks ? Engine::kAnyBlocks
-                           : plan != 0  ? Engine::kInPasses
-                                        : Engine::kOneBlock,
-                           reinterpret_cast<WidePlanner>(plan));
-  }
-}
-
 // Post and wait of one Noop at a time, without Python in between: what benchmarks compare with a
 // floor. Nanoseconds each; shorter than asked where one was not answered within a second.
 nb::bytes round_trips(nb::handle object, u64 count) {
@@ -294,23 +166,6 @@ nb::bytes round_trips(nb::handle object, u64 count) {
     }
   }
   return nb::bytes(spans.data(), spans.size() * sizeof(u64));
-}
-
-const cuda::Api* loaded(std::optional<std::string> library) {
-  std::string why;
-  return cuda::Api::load(library ? library->c_str() : cuda::kDriverLibrary, why);
-}
-
-// This thread's calls are allowed while a stream captures; -1 where there is no driver, which is
-// said by whoever needs one.
-int relax_capture(std::optional<std::string> library) {
-  const cuda::Api* api = loaded(library);
-  int mode = cuda::kCaptureRelaxed;
-  return api && api->exchange_capture_mode(&mode) == cuda::kSuccess ? mode : -1;
-}
-
-void restore_capture(int mode, std::optional<std::string> library) {
-  if (mode >= 0) loaded(library)->exchange_capture_mode(&mode);
 }
 
 template <class Function>
@@ -379,7 +234,9 @@ NB_MODULE(_native, m) {
   Unlocked::use([]() -> void* { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; },
                 [](void* thread) { PyEval_RestoreThread(static_cast<PyThreadState*>(thread)); },
                 [] { return PyGILState_Check() != 0; });
-  nb::class_<EngineHandle>(m, "Engine", "Rings, launches, keeper and pool of one device.")
+  nb::class_<EngineHandle> engine(m, "Engine", "Rings, launches, keeper and pool of one device.");
+  bind_device(engine, m);
+  engine
       .def(
           "__init__",
           [](EngineHandle* self, u64 slots, u64 linger_ns, u64 lease_ns, u32 max_rings, u64 spin_ns,
@@ -394,22 +251,6 @@ NB_MODULE(_native, m) {
           nb::arg("max_rings"), nb::arg("spin_ns"), nb::arg("pool_limit_bytes"),
           nb::arg("stall_ns"), nb::arg("dma_above_bytes") = nb::none(),
           nb::arg("wide_above_bytes") = nb::none(), nb::arg("device") = false)
-      .def("memory_bytes", &memory_bytes_of)
-      .def("attach_cuda", &attach_cuda, nb::kw_only(), nb::arg("memory"), nb::arg("context"),
-           nb::arg("ring_stream"), nb::arg("work_streams"), nb::arg("multiprocessors"),
-           nb::arg("ring_threads"), nb::arg("library") = cuda::kDriverLibrary)
-      .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
-      .def("free_events", [](EngineHandle& self) { self.cuda()->free_events(); })
-      .def("use_wide", &use_wide, nb::arg("kernels"))
-      .def("add_memory",
-           [](EngineHandle& self, u32 arena, u64 address, u64 bytes) {
-             self.engine->pool->add_memory(arena, reinterpret_cast<u8*>(address), bytes);
-           })
-      .def_prop_ro("device_error",
-                   [](EngineHandle& self) {
-                     return self.engine->on_device() && self.cuda() ? self.cuda()->error()
-                                                                    : std::string();
-                   })
       .def("snapshot", &snapshot_of)
       .def("take_unseen", &unseen_of)
       .def("keep_trace", [](EngineHandle& self, u64 rows) { self.engine->keep_trace(rows); })
@@ -463,15 +304,12 @@ NB_MODULE(_native, m) {
         "the block rented while it lives.");
   m.def("round_trips", &round_trips, nb::arg("grain"), nb::arg("count"),
         "Nanoseconds of so many Noops, each posted and waited for in native code; uint64 bytes.");
-  m.def("relax_capture", &relax_capture, nb::arg("library").none(),
-        "Exchange this thread's stream capture mode for the relaxed one; the mode before.");
-  m.def("restore_capture", &restore_capture, nb::arg("mode"), nb::arg("library").none());
-  m.def("library_rows", &library_rows);
+  bind_library(m);
   m.def("is_main_interpreter",
         [] { return PyInterpreterState_Get() == PyInterpreterState_Main(); });
   m.def("kernel_counts", [] {
-    const auto counts = kernel_counts();
-    return nb::make_tuple(counts[0], counts[1], counts[2]);
+    const KernelTotals& totals = kernel_totals();
+    return nb::make_tuple(totals.versions, totals.hits, totals.misses);
   });
   m.def("kernel_arrays", [](u32 id) { return nb::steal(kernel_arrays(id)); });
   m.def("kernel_names", [] { return nb::steal(kernel_names()); });

@@ -151,6 +151,8 @@ bool check_array(GrainObject* grain, PyObject* object);
 PyObject* raise_refused(GrainObject* grain, Status cause);
 // Whether a signal handler raised; Ctrl-C's exception says that the grain's messages go on.
 bool interrupted(const GrainObject* grain);
+// A signal's handler has raised; Ctrl-C then says how much of the call was done. Returns null.
+PyObject* say_interrupted(const GrainObject* grain, const char* unit, u64 done, u64 total);
 // A bool, or null for `otherwise`; -1: InvalidOption is set.
 int flag_of(const char* name, PyObject* object, bool otherwise);
 // Whether this thread holds a quiesced window: it may not wait for messages. Sets no error.
@@ -187,7 +189,14 @@ struct Call {
 };
 Variant* find_variant(KernelObject* kernel, Call& call, PyObject* params, PyObject* checked,
                       bool& cache_hit);
-std::vector<u64> kernel_counts();  // versions, hits, misses
+// Every kernel version of the process (kernel_ids.cpp).
+struct KernelTotals {
+  u64 versions = 0, hits = 0, misses = 0;
+};
+KernelTotals& kernel_totals();
+// `arrays`: what errors call them, in compiled order; `first`: the kernel had no version before.
+void note_version(PyObject* kernel, bool first, u32 id, PyObject* name, PyObject* arrays);
+void forget_kernel(PyObject* kernel, u64 versions);
 PyObject* kernels_used();
 PyObject* kernel_names();         // dict of id → name, for the trace
 PyObject* kernel_arrays(u32 id);  // what errors call its arrays, in compiled order

@@ -373,7 +373,7 @@ PyObject* grain_submit(PyObject* object, PyObject* args) {
   ring.abandon_parts(*request, u32(count - sent), Status::kCancelled);
   engine.look_at(*request);
   engine.drop(request);
-  if (interrupted) return nullptr;
+  if (interrupted) return say_interrupted(self, "messages", sent, count);
   if (cause != Status::kOk) {
     return raise_refused(self, cause);
   }

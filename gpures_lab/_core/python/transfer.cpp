@@ -121,7 +121,12 @@ Request* transfer_in_chunks(GrainObject* grain, Opcode opcode, const ResidentArr
   engine.look_at(*request);
   if (sent != 0) request->keep = Py_XNewRef(target);  // parts under way still write to it
   engine.drop(request);
-  if (interrupted) return nullptr;
+  if (interrupted) {
+    if (to) sent = 0;  // nobody has what was read
+    say_interrupted(grain, to ? "bytes read" : "bytes written",
+                    std::min(bytes, u64(sent) * kStagingChunkBytes), bytes);
+    return nullptr;
+  }
   if (posted == Post::kClosed) {
     raise_refused(grain, ring.close_cause());
   } else {

@@ -165,6 +165,7 @@ class BlobStore:
             self._files.pipe_file(path, blob.header + blob.data)
 
     def _holds(self, path: str, digest: str, size: int) -> bool:
+        self._files.invalidate_cache()  # another process may have removed it
         if not self._files.exists(path) or self._files.size(path) != size:
             return False
         # Checkpointing again is the cure for a damaged blob, so its name is not believed. Object

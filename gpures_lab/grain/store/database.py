@@ -6,10 +6,12 @@ database: a prune sees a checkpoint's leases, or the checkpoint sees what the pr
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -18,9 +20,13 @@ from sqlalchemy.pool import NullPool
 from gpures_lab.errors import InvalidOption, StateConflict
 from gpures_lab.grain.store.places import private_file
 
-__all__ = ["SCHEMA_VERSION", "Database", "grains", "leases", "uses"]
+__all__ = ["SCHEMA_VERSION", "Database", "grains", "leases", "manifest_bytes", "uses"]
 
 LOCK_WAIT_S: Final = 30.0
+LOCK_SLICE_S: Final = 0.1
+"""SQLite's own wait is deaf to Ctrl-C: it waits so long, we wait for the rest."""
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_T = TypeVar("_T")
 
 _metadata: Final = sa.MetaData()
 _TURN: Final = sa.Table(
@@ -68,22 +74,36 @@ MIGRATIONS: list[Callable[[sa.Connection], None]] = [_create]
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 
 
+def url_of(url: str) -> sa.URL:
+    """Parse the URL of a database."""
+    return sa.make_url(url)
+
+
+def sqlite_path(url: sa.URL) -> Path | None:
+    """Return the file of a SQLite database, None of another, or raise `InvalidOption`."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    path = url.database
+    if not path or path == ":memory:" or path.startswith("file:"):
+        name = url.render_as_string(hide_password=True)
+        raise InvalidOption(
+            f"state_url={name!r} names no file; use sqlite:///folder/state.sqlite",
+            name="state_url",
+            value=name,
+        )
+    return Path(path)
+
+
 class Database:
     """A database at the newest schema version; connections last for one transaction."""
 
     def __init__(self, url: str) -> None:
-        parsed = sa.make_url(url)
+        parsed = url_of(url)
         self.name = parsed.render_as_string(hide_password=True)
-        self._sqlite = parsed.get_backend_name() == "sqlite"
-        if self._sqlite:
-            path = parsed.database
-            if not path or path == ":memory:" or path.startswith("file:"):
-                raise InvalidOption(
-                    f"state_url={self.name!r} names no file; use sqlite:///folder/state.sqlite",
-                    name="state_url",
-                    value=self.name,
-                )
-            private_file(Path(path))
+        path = sqlite_path(parsed)
+        self._sqlite = path is not None
+        if path is not None:
+            private_file(path)
         self._engine = sa.create_engine(parsed, poolclass=NullPool)
         if self._sqlite:
             event.listen(self._engine, "connect", _prepare_sqlite)
@@ -108,6 +128,17 @@ class Database:
                 )
             yield connection
 
+    def nbytes(self) -> int:
+        """Bytes that the database takes: of a file, or of the manifests' text on a server."""
+        if self._sqlite:
+            return sum(path.stat().st_size for path in self._files() if path.exists())
+        with self.read() as connection:
+            return manifest_bytes(connection)
+
+    def _files(self) -> list[Path]:
+        path = self._engine.url.database
+        return [Path(f"{path}{suffix}") for suffix in ("", "-wal")]
+
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
@@ -116,28 +147,57 @@ class Database:
         return self._engine.connect().execution_options(gpures_writes=True)
 
     def _migrate(self) -> None:
-        with self._writing() as connection, connection.begin():
-            version = 0
-            if sa.inspect(connection).has_table(_TURN.name):
-                version = connection.execute(sa.select(_TURN.c.version)).scalar_one()
-            if version > len(MIGRATIONS):
-                raise InvalidOption(
-                    f"the database {self.name} has schema version {version}; this gpures_lab "
-                    f"knows versions up to {len(MIGRATIONS)}; upgrade gpures_lab, or set "
-                    "GPURES_STATE_DIR (or state_url) to another place",
-                    found=version,
-                    known=len(MIGRATIONS),
-                )
-            for number, step in enumerate(MIGRATIONS[version:], version + 1):
-                step(connection)
-                connection.execute(_TURN.update().values(version=number))
+        with self.read() as connection:  # a listing waits for no writer
+            version = self._version(connection)
+        if version < len(MIGRATIONS):
+            with self._writing() as connection, connection.begin():
+                version = self._version(connection)  # another process may have been first
+                for number, step in enumerate(MIGRATIONS[version:], version + 1):
+                    step(connection)
+                    connection.execute(_TURN.update().values(version=number))
+
+    def _version(self, connection: sa.Connection) -> int:
+        version = 0
+        if sa.inspect(connection).has_table(_TURN.name):
+            version = connection.execute(sa.select(_TURN.c.version)).scalar_one()
+        if version > len(MIGRATIONS):
+            raise InvalidOption(
+                f"the database {self.name} has schema version {version}; this gpures_lab "
+                f"knows versions up to {len(MIGRATIONS)}; upgrade gpures_lab, or set "
+                "GPURES_STATE_DIR (or state_url) to another place",
+                found=version,
+                known=len(MIGRATIONS),
+            )
+        return version
+
+
+def manifest_bytes(connection: sa.Connection) -> int:
+    """Bytes of the manifests, `grain.state` among them: they are ASCII."""
+    found = connection.execute(sa.select(sa.func.sum(sa.func.length(grains.c.manifest))))
+    return int(found.scalar() or 0)
+
+
+def _patiently(run: Callable[[], _T]) -> _T:
+    """Return what it returns once no other process has the database locked, or time is up."""
+    limit = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            return run()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= limit:
+                raise
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours: Python's comes too late for reads
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
-    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_SLICE_S * 1000)}")
+    if not _patiently(lambda: cursor.execute("PRAGMA page_count").fetchone()[0]):
+        # A new one: a large state that was replaced does not take its room for ever.
+        _patiently(lambda: cursor.execute("PRAGMA auto_vacuum = FULL"))
+    mode = _patiently(lambda: cursor.execute("PRAGMA journal_mode = WAL").fetchone()[0])
+    if mode != "wal":  # then a commit waits too, for readers
+        cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.close()
 
@@ -145,4 +205,18 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: sa.Connection) -> None:
     # A transaction that begins as a reader and then writes fails if another wrote in between.
     writes = connection.get_execution_options().get("gpures_writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    plain: Any = connection.connection.dbapi_connection
+
+    def begin() -> None:
+        plain.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+        try:
+            if not writes:
+                plain.execute("SELECT count(*) FROM sqlite_master")  # from here on the view is ours
+        except BaseException:
+            plain.execute("ROLLBACK")
+            raise
+
+    try:
+        _patiently(begin)
+    except sqlite3.Error as error:  # SQLAlchemy wraps only what its own calls raise
+        raise sa.exc.DBAPIError("BEGIN", None, error) from error

@@ -15,8 +15,11 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
-def explained(place: str) -> Iterator[None]:
-    """Turn failures of files and databases under ``place`` into errors that say the cure."""
+def explained(place: str, what: str = "the checkpoint") -> Iterator[None]:
+    """Turn failures of files and databases under ``place`` into errors that say the cure.
+
+    ``what`` was to be written there.
+    """
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
     try:
@@ -24,7 +27,7 @@ def explained(place: str) -> Iterator[None]:
     except GpuResError:
         raise
     except OSError as error:
-        raise _of_files(error, place) from error
+        raise _of_files(error, place, what) from error
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise InvalidOption(
             f"{place} cannot be opened: {error}; correct the URL or install what it needs",
@@ -34,9 +37,9 @@ def explained(place: str) -> Iterator[None]:
         raise _of_database(error, place) from error
 
 
-def _of_files(error: OSError, place: str) -> GpuResError:
+def _of_files(error: OSError, place: str, what: str) -> GpuResError:
     if error.errno in _FULL:
-        return _full(place, error.strerror or str(error))
+        return _full(place, error.strerror or str(error), what)
     return InvalidOption(
         f"cannot read or write {error.filename or place}: {error.strerror or error}; make it "
         "writable by this user, or set GPURES_STATE_DIR (or state_url and blobs_url) to another "
@@ -69,9 +72,10 @@ def _of_database(error: Exception, place: str) -> GpuResError:
     )
 
 
-def _full(place: str, text: str) -> StateConflict:
+def _full(place: str, text: str, what: str = "the checkpoint") -> StateConflict:
     return StateConflict(
-        f"no room for the checkpoint in {place}: {text}; the last checkpoint is untouched; "
-        "free space there (gpures-lab storage --prune), or set GPURES_STATE_DIR to another disk",
+        f"no room for {what} in {place}: {text}; the last checkpoint is untouched, and nothing is "
+        "lost; free space on that disk (gpures-lab storage lists the checkpoints, --remove KEY "
+        "removes one), or set GPURES_STATE_DIR to another disk",
         place=place,
     )

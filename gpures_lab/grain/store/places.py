@@ -9,15 +9,16 @@ from typing import Final
 from gpures_lab import environment
 
 __all__ = [
+    "blobs_path",
     "database_path",
     "default_blobs_url",
     "default_state_url",
+    "is_there",
     "private_file",
     "private_folder",
     "sync",
 ]
 
-DEFAULT_LIMIT_BYTES: Final = 10 * 1024**3
 _DATABASE: Final = "state.sqlite"
 _BLOBS: Final = "blobs"
 
@@ -25,6 +26,27 @@ _BLOBS: Final = "blobs"
 def database_path() -> Path:
     """Where the database lies unless a URL says otherwise; nothing is created."""
     return environment.state_path() / _DATABASE
+
+
+def blobs_path() -> Path:
+    """Where the blobs lie unless a URL says otherwise; nothing is created."""
+    return environment.state_path() / _BLOBS
+
+
+def is_there(state_url: str | None) -> bool:
+    """Whether the database may be there: False only of a file that was not made yet."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    path: Path | None = database_path()
+    if state_url is not None:
+        try:
+            url = make_url(state_url)
+        except ArgumentError:
+            return True  # what is wrong is said by who opens it
+        local = url.get_backend_name() == "sqlite" and url.database
+        path = Path(url.database) if local and url.database else None
+    return path is None or path.exists() or any(each.is_file() for each in path.parents)
 
 
 def default_state_url() -> str:

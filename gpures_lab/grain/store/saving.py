@@ -1,7 +1,8 @@
 """One save on its way.
 
 It leases its blobs, writes them, then moves the manifest from etag n to n + 1 in one transaction
-that also ends the leases. Killed at any point it leaves n or n + 1.
+that also ends the leases. Killed at any point it leaves n or n + 1. What n needed and nobody else
+does is removed afterwards.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Self
 
 from gpures_lab.errors import StateConflict
 from gpures_lab.grain.store.failures import explained
+from gpures_lab.grain.store.leftovers import forget_blobs, live_blobs
 from gpures_lab.grain.store.manifest import Manifest, digest_of, key_id
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from gpures_lab.grain.store.database import Database
     from gpures_lab.grain.store.pace import Pace
 
-__all__ = ["Save", "check_etag", "live_blobs"]
+__all__ = ["Save", "check_etag", "last_etag", "uses_of"]
 
 LARGE_BYTES: Final = 1 << 20
 """From here on a blob is written while it is hashed, even if the store turns out to have it."""
@@ -52,7 +54,8 @@ class Save:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and self._leased:
+        # After Ctrl-C they run out by themselves: the database may be what was waited for.
+        if kind is not None and self._leased and issubclass(kind, Exception):
             self._give_up()
 
     def check_etag(self, key: str, expected: int) -> None:
@@ -69,7 +72,7 @@ class Save:
         }
         try:
             if coming:
-                self._lease({coming[name]: blobs[name].nbytes for name in coming})
+                self._lease({coming[name]: blobs[name].nbytes for name in coming}, ())
             digests = {}
             for name, blob in blobs.items():
                 with explained(self._blobs.url):
@@ -79,7 +82,7 @@ class Save:
                         else blob.digest()
                     )
             needed = {digests[name]: blob.nbytes for name, blob in blobs.items()}
-            self._lease(needed, only=True)
+            self._lease(needed, coming.values())
             with explained(self._blobs.url):
                 for name, blob in blobs.items():
                     if name in coming:
@@ -92,26 +95,27 @@ class Save:
             raise
         return digests
 
-    def _lease(self, wanted: Mapping[str, int], *, only: bool = False) -> None:
-        """Lease digests; ``only`` these from here on, and then within the limit."""
-        from gpures_lab.grain.store.database import leases
+    def _lease(self, wanted: Mapping[str, int], written: Iterable[str]) -> None:
+        """Lease digests, within the limit, beside what lies there under other names by now."""
+        from gpures_lab.grain.store.database import leases, manifest_bytes
 
-        self._leased = True
-        until = time.time() + LEASE_S
+        now = time.time()
         rows = [
-            {"writer": self._writer, "digest": digest, "nbytes": nbytes, "until": until}
-            for digest, nbytes in wanted.items()
+            {"writer": self._writer, "digest": digest, "nbytes": nbytes, "until": now + LEASE_S}
+            for digest, nbytes in [*wanted.items(), *dict.fromkeys(written, 0).items()]
         ]
         with explained(self._database.name), self._database.write() as connection:
+            self._leased = True
             connection.execute(leases.delete().where(leases.c.writer == self._writer))
             if rows:
                 connection.execute(leases.insert(), rows)
-            needed = sum(live_blobs(connection).values()) if only else 0
+            needed = sum(live_blobs(connection).values()) + manifest_bytes(connection)
             if needed > self._limit_bytes:
                 raise StateConflict(
-                    f"checkpoints would need {needed:,} bytes, the limit is "
-                    f"{self._limit_bytes:,}; nothing was changed; raise the limit, or keep "
-                    "smaller or fewer checkpoints",
+                    f"checkpoints would need {needed:,} bytes, the one before this among them; "
+                    f"the limit is {self._limit_bytes:,}; nothing was changed; remove one "
+                    "(lab.remove_checkpoint(key), gpures-lab storage --remove KEY), or set "
+                    "GPURES_STATE_LIMIT_BYTES to more",
                     needed=needed,
                     limit=self._limit_bytes,
                 )
@@ -128,26 +132,29 @@ class Save:
             found = _etag(connection, draft.key)
             if expected is not None:
                 check_etag(draft.key, found, expected)
-            held = connection.execute(
+            leased = connection.execute(
                 sa.select(leases.c.digest, leases.c.nbytes).where(leases.c.writer == self._writer)
             ).all()
-            if {lease.digest for lease in held} != needed:
+            held = [lease for lease in leased if lease.digest in needed]
+            if len(held) != len(needed):
                 raise StateConflict(
                     f"the checkpoint of {draft.key!r} took longer than {LEASE_S:g} s and a prune "
                     "has removed its blobs; checkpoint again",
                     key=draft.key,
                 )
-            manifest = dataclasses.replace(draft, etag=found + 1)
+            last = last_etag(connection, draft.key)  # more than `found` where one was removed
+            manifest = dataclasses.replace(draft, etag=last + 1)
             text = manifest.to_text()
             values = {
                 "etag": manifest.etag,
                 "manifest": text,
                 "digest": digest_of(text.encode()),
             }
-            if found:
+            if last:
                 connection.execute(grains.update().where(grains.c.key_id == row).values(values))
             else:
                 connection.execute(grains.insert().values(key_id=row, **values))
+            before = uses_of(connection, draft.key)
             connection.execute(uses.delete().where(uses.c.key_id == row))
             if held:
                 connection.execute(
@@ -155,51 +162,66 @@ class Save:
                     [{"key_id": row, "digest": one.digest, "nbytes": one.nbytes} for one in held],
                 )
             connection.execute(leases.delete().where(leases.c.writer == self._writer))
+        self._leased = False
+        forget_blobs(self._database, self._blobs, before - needed)
         return manifest
 
     def _give_up(self) -> None:
         """End the leases of a save that failed; its own error matters more than ours."""
+        import sqlalchemy as sa
         from sqlalchemy.exc import SQLAlchemyError
 
         from gpures_lab.grain.store.database import leases
 
+        own = leases.c.writer == self._writer
         try:
             with self._database.write() as connection:
-                connection.execute(leases.delete().where(leases.c.writer == self._writer))
+                written = set(connection.scalars(sa.select(leases.c.digest).where(own)))
+                connection.execute(leases.delete().where(own))
         except (SQLAlchemyError, StateConflict):
             return  # they run out by themselves
+        forget_blobs(self._database, self._blobs, written)
 
 
 def _etag(connection: sa.Connection, key: str) -> int:
     """Etag of the key's checkpoint; 0 if there is none."""
+    return last_etag(connection, key, there=True)
+
+
+def last_etag(connection: sa.Connection, key: str, *, there: bool = False) -> int:
+    """Etag of the key's last checkpoint, also if it was removed, unless it must be ``there``."""
     import sqlalchemy as sa
 
     from gpures_lab.grain.store.database import grains
 
     query = sa.select(grains.c.etag).where(grains.c.key_id == key_id(key))
+    if there:
+        query = query.where(grains.c.manifest != "")
     return connection.execute(query).scalar() or 0
+
+
+def uses_of(connection: sa.Connection, key: str) -> set[str]:
+    """Digests that the key's checkpoint needs."""
+    import sqlalchemy as sa
+
+    from gpures_lab.grain.store.database import uses
+
+    query = sa.select(uses.c.digest).where(uses.c.key_id == key_id(key))
+    return set(connection.scalars(query))
 
 
 def check_etag(key: str, found: int, expected: int) -> None:
     """Raise `StateConflict` unless the key's checkpoint is the expected one."""
-    if found != expected:
-        raise StateConflict(
-            f"the checkpoint of {key!r} has etag {found}, expected {expected}: another writer was "
-            "here, or it was not restored; use restore() to continue from it, or "
-            "checkpoint(replace=True) to replace it",
-            key=key,
-            found=found,
-            expected=expected,
-        )
-
-
-def live_blobs(connection: sa.Connection) -> dict[str, int]:
-    """Bytes of every blob that a checkpoint, or a save under way, needs."""
-    import sqlalchemy as sa
-
-    from gpures_lab.grain.store.database import leases, uses
-
-    needed = sa.union(
-        sa.select(uses.c.digest, uses.c.nbytes), sa.select(leases.c.digest, leases.c.nbytes)
+    if found == expected:
+        return
+    text = (
+        f"the checkpoint of {key!r} has etag {found}, expected {expected}: another writer was "
+        "here, or it was not restored; use restore() to continue from it, or "
+        "checkpoint(replace=True) to replace it"
     )
-    return {row.digest: row.nbytes for row in connection.execute(needed)}
+    if not found:
+        text = (
+            f"checkpoint {expected} of {key!r} was removed by somebody else; "
+            "checkpoint(replace=True) makes a new one"
+        )
+    raise StateConflict(text, key=key, found=found, expected=expected)

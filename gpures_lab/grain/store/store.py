@@ -1,16 +1,19 @@
-"""`StateStore`: save, load, list and prune checkpoints."""
+"""`StateStore`: save, load, list, remove and prune checkpoints."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gpures_lab.errors import CheckpointCorrupt, InvalidOption, StateConflict
+from gpures_lab import environment
+from gpures_lab.errors import CheckpointCorrupt, GpuResError, InvalidOption, StateConflict
 from gpures_lab.grain.store.blobs import BlobStore, encode
 from gpures_lab.grain.store.failures import explained
+from gpures_lab.grain.store.leftovers import forget_blobs, live_blobs, remove_dead
 from gpures_lab.grain.store.manifest import (
     ArrayRecord,
     Json,
@@ -21,12 +24,8 @@ from gpures_lab.grain.store.manifest import (
     key_id,
 )
 from gpures_lab.grain.store.pace import FULL_SPEED, Pace
-from gpures_lab.grain.store.places import (
-    DEFAULT_LIMIT_BYTES,
-    default_blobs_url,
-    default_state_url,
-)
-from gpures_lab.grain.store.saving import Save, check_etag, live_blobs
+from gpures_lab.grain.store.places import default_blobs_url, default_state_url
+from gpures_lab.grain.store.saving import Save, check_etag, last_etag, uses_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,12 +46,29 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a store holds: files, their bytes, how many of them no checkpoint needs, the limit."""
+    """What a store holds.
+
+    Attributes
+    ----------
+    blobs, nbytes
+        Files, and their bytes.
+    free_nbytes
+        How many of these bytes no checkpoint needs.
+    database_nbytes
+        Bytes of the database: manifests, and `grain.state`.
+    limit_bytes
+        The most that all of it may take.
+    database, place
+        Where it lies.
+    """
 
     blobs: int
     nbytes: int
     free_nbytes: int
+    database_nbytes: int
     limit_bytes: int
+    database: str
+    place: str
 
 
 class StateStore:
@@ -65,15 +81,17 @@ class StateStore:
     blobs_url
         fsspec URL; ``None`` is a folder in the state folder. One folder belongs to one database.
     limit_bytes
-        The most bytes that the blobs of all checkpoints may take.
+        The most bytes that all checkpoints may take; ``None`` is `environment.state_limit_bytes`.
     """
 
     def __init__(
         self,
         state_url: str | None = None,
         blobs_url: str | None = None,
-        limit_bytes: int = DEFAULT_LIMIT_BYTES,
+        limit_bytes: int | None = None,
     ) -> None:
+        if limit_bytes is None:
+            limit_bytes = environment.state_limit_bytes()
         if limit_bytes < 1:
             raise InvalidOption(f"limit_bytes={limit_bytes} is out of range; give 1 or more")
         from gpures_lab.grain.store.database import Database
@@ -81,6 +99,7 @@ class StateStore:
         state = state_url or default_state_url()
         blobs = blobs_url or default_blobs_url()
         self._limit_bytes = limit_bytes
+        self._swept = False
         with explained("the state store"):
             self._database: Database = Database(state)
         self._place = self._database.name
@@ -139,6 +158,9 @@ class StateStore:
             A dtype that no checkpoint keeps, or another machine's byte order.
         """
         check_key(key)
+        if not self._swept:  # what killed processes left behind counts on no limit
+            self._swept = True
+            self._sweep()
         check_json("state", state)
         check_names("kernels", tuple(kernels))
         check_names("arrays", arrays)
@@ -179,7 +201,9 @@ class StateStore:
         query = grains.select().where(grains.c.key_id == key_id(check_key(key)))
         with explained(self._place), self._database.read() as connection:
             row = connection.execute(query).one_or_none()
-        return None if row is None else Manifest.from_text(row.manifest, row.digest)
+        if row is None or not row.manifest:  # removed: only its etag is left
+            return None
+        return Manifest.from_text(row.manifest, row.digest)
 
     def load(self, key: str, etag: int | None = None) -> tuple[Manifest, dict[str, NDArray[Any]]]:
         """Return a checkpoint, every digest verified; the arrays are the caller's to change.
@@ -237,7 +261,14 @@ class StateStore:
         if missing is None:
             return {name: each.verified() for name, each in loaded.items()}
         key, now = manifest.key, self.latest(manifest.key)
-        if now is None or now.etag == manifest.etag:
+        if now is None:
+            raise StateConflict(
+                f"checkpoint {manifest.etag} of {key!r}, as which the grain was deactivated, was "
+                "removed; grain.discard() begins anew",
+                key=key,
+                expected=manifest.etag,
+            )
+        if now.etag == manifest.etag:
             raise self._gone(manifest, missing)
         raise StateConflict(
             f"checkpoint {manifest.etag} of {key!r}, as which the grain was deactivated, was "
@@ -257,7 +288,7 @@ class StateStore:
         from gpures_lab.grain.store.database import grains
 
         with explained(self._place), self._database.read() as connection:
-            rows = connection.execute(grains.select()).all()
+            rows = connection.execute(grains.select().where(grains.c.manifest != "")).all()
         found = [Manifest.from_text(row.manifest, row.digest) for row in rows]
         return sorted(found, key=lambda manifest: manifest.key)
 
@@ -265,27 +296,55 @@ class StateStore:
         """Return what the store holds and what a prune would free."""
         with explained(self._place), self._database.read() as connection:
             live = live_blobs(connection)
+            database_nbytes = self._database.nbytes()
+        with explained(self._blobs.url):
             stored = self._blobs.stored()
         return Usage(
             blobs=len(stored),
             nbytes=sum(size for _, _, size in stored),
             free_nbytes=sum(size for _, digest, size in stored if digest not in live),
+            database_nbytes=database_nbytes,
             limit_bytes=self._limit_bytes,
+            database=self._place,
+            place=self._blobs.url,
         )
 
-    def prune(self) -> Pruned:
-        """Remove every blob that no checkpoint needs; no checkpoint can begin meanwhile."""
-        from gpures_lab.grain.store.database import leases
+    def remove(self, key: str) -> int:
+        """Remove the key's checkpoint, and return its etag; the next one gets a higher one.
 
-        # Files are removed inside the transaction: a lease taken later finds them gone.
+        Raises
+        ------
+        StateConflict
+            The key has no checkpoint.
+        """
+        from gpures_lab.grain.store.database import grains, uses
+
+        row = key_id(check_key(key))
         with explained(self._place), self._database.write() as connection:
-            connection.execute(leases.delete().where(leases.c.until < time.time()))
-            live = live_blobs(connection)
-            dead = [
-                (path, size) for path, digest, size in self._blobs.stored() if digest not in live
-            ]
-            self._blobs.remove(path for path, _ in dead)
-        return Pruned(blobs=len(dead), nbytes=sum(size for _, size in dead))
+            etag = last_etag(connection, key, there=True)
+            if not etag:
+                raise StateConflict(f"{key!r} has no checkpoint; nothing was removed", key=key)
+            before = uses_of(connection, key)
+            connection.execute(uses.delete().where(uses.c.key_id == row))
+            # The row stays: who still goes by this etag must not take a later one for it.
+            connection.execute(
+                grains.update().where(grains.c.key_id == row).values(manifest="", digest="")
+            )
+        forget_blobs(self._database, self._blobs, before)
+        return etag
+
+    def prune(self) -> Pruned:
+        """Remove every blob that no checkpoint needs: what killed processes left behind."""
+        # Listed before: what comes later is somebody's.
+        with explained(self._blobs.url):
+            stored = self._blobs.stored()
+        with explained(self._place):
+            dead = remove_dead(self._database, self._blobs, stored)
+        return Pruned(blobs=len(dead), nbytes=sum(dead))
+
+    def _sweep(self) -> None:
+        with suppress(GpuResError):  # the save that comes says it better
+            self.prune()
 
     def _gone(self, manifest: Manifest, missing: ArrayRecord) -> CheckpointCorrupt:
         return CheckpointCorrupt(

@@ -1,22 +1,28 @@
 """``gpures-lab compile-check``: the library and users' kernels compiled and linked for GPUs.
 
 No GPU and no driver is asked for anything. Each kernel is compiled once, to LTO-IR, and linked for
-every architecture in groups, each with the ring kernel.
+every architecture in groups, each with the ring kernel. Groups of the library's versions know
+nothing of each other: they are shared out among processes that are few and end.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import runpy
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from gpures_lab.errors import CompileError, DriverUnavailable, GpuResError
+from gpures_lab.kernels.catalogue import LibraryRow
 from gpures_lab.kernels.cuda.compilation import compile_device
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 from gpures_lab.kernels.cuda.guess import likely_signature
 from gpures_lab.kernels.cuda.image import MAX_STACK_BYTES, RING_ENTRY, image_parts, link_image
 from gpures_lab.kernels.cuda.library_kernel import compile_library
+from gpures_lab.kernels.cuda.ltoir_cache import forget
 from gpures_lab.kernels.cuda.read_only import read_only_loads
 from gpures_lab.kernels.cuda.toolchain import check_arch
 from gpures_lab.kernels.definition import Kernel
@@ -24,8 +30,15 @@ from gpures_lab.kernels.library import library
 
 __all__ = ["CheckRow", "compile_check"]
 
-GROUP = 48
-"""Kernels linked together: the ring kernel costs as much as fifty small ones."""
+GROUP = 16
+"""Kernels linked together: the ring kernel costs as much as a few, and the assembler's time grows
+faster than the number of kernels that it calls."""
+GROUPS_EACH = 8
+"""Groups that one process takes, more or less, before others are started."""
+
+
+Made = tuple[str, str, DeviceKernel | str]
+"""Name, variant, and the compiled kernel or what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,7 @@ class CheckRow:
 
 
 def compile_check(
-    archs: Sequence[str], files: Sequence[Path] = (), *, short: bool = False
+    archs: Sequence[str], files: Sequence[Path] = (), *, short: bool = False, jobs: int = 1
 ) -> Iterator[CheckRow]:
     """Compile and link everything; rows come as groups are done.
 
@@ -67,7 +80,11 @@ def compile_check(
     files
         Python files; every kernel that they define is compiled too.
     short
-        One version of each library kernel instead of all.
+        One version of each library kernel instead of all, in one image with users' kernels: the
+        ring kernel's row is of that image.
+    jobs
+        Processes for the library. What the compilers do not give back ends with each, so the
+        whole check takes the memory of a few groups.
 
     Raises
     ------
@@ -76,24 +93,57 @@ def compile_check(
     """
     for arch in archs:
         check_arch(arch)
+    rows = _library_rows(short=short)
+    made = list(_user_kernels(files))
+    if short:
+        made += [_compiled_row(row) for row in rows]
+        rows = []
+    yield from _check_group(made, archs, with_ring=True)
+    groups = [range(first, min(first + GROUP, len(rows))) for first in range(0, len(rows), GROUP)]
+    if jobs <= 1:
+        for group in groups:
+            yield from _check_rows(group, tuple(archs))
+        return
+    # Not max_tasks_per_child, whose successors do not always come (CPython 3.11).
+    spawn = multiprocessing.get_context("spawn")
+    for first in range(0, len(groups), jobs * GROUPS_EACH):
+        with ProcessPoolExecutor(jobs, spawn) as pool:
+            try:
+                some = groups[first : first + jobs * GROUPS_EACH]
+                for done in pool.map(_check_rows, some, repeat(tuple(archs))):
+                    yield from done
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _check_rows(numbers: Sequence[int], archs: Sequence[str]) -> list[CheckRow]:
+    """Check a group of the library's versions, by their numbers in `_library_rows`."""
+    rows = _library_rows(short=False)
+    made = [_compiled_row(rows[number]) for number in numbers]
+    forget()  # the group holds what it needs
+    return list(_check_group(made, archs, with_ring=False))
+
+
+def _check_group(
+    made: Sequence[Made], archs: Sequence[str], *, with_ring: bool
+) -> Iterator[CheckRow]:
     compiled: list[tuple[str, DeviceKernel]] = []
-    for name, variant, made in (*_user_kernels(files), *_library_kernels(short=short)):
-        if isinstance(made, DeviceKernel):
-            compiled.append((variant, made))
+    for name, variant, kernel in made:
+        if isinstance(kernel, DeviceKernel):
+            compiled.append((variant, kernel))
         else:
-            yield from (_failed(name, variant, arch, made) for arch in archs)
-    for first in range(0, max(len(compiled), 1), GROUP):
-        group = dict(enumerate(compiled[first : first + GROUP], 1))
+            yield from (_failed(name, variant, arch, kernel) for arch in archs)
+    group = dict(enumerate(compiled, 1))
+    found: Sequence[str] | str
+    try:  # once for all: the linker's PTX is made of the same code whatever it is assembled for
         kernels = {number: kernel for number, (_, kernel) in group.items()}
-        found: Sequence[str] | str
-        try:  # once for all: the linker's PTX is made of the same code whatever it is assembled for
-            found = read_only_loads(image_parts(kernels), min(archs, key=check_arch))
-        except DriverUnavailable:
-            raise
-        except GpuResError as error:
-            found = str(error)
-        for arch in archs:
-            yield from _link_group(group, arch, found, with_ring=first == 0)
+        found = read_only_loads(image_parts(kernels), min(archs, key=check_arch))
+    except DriverUnavailable:
+        raise
+    except GpuResError as error:
+        found = str(error)
+    for arch in archs:
+        yield from _link_group(group, arch, found, with_ring=with_ring)
 
 
 def _link_group(
@@ -148,10 +198,6 @@ def _failed(name: str, variant: str, arch: str, problem: str) -> CheckRow:
     return CheckRow(name, variant, arch, "", None, None, None, None, problem)
 
 
-Made = tuple[str, str, DeviceKernel | str]
-"""Name, variant, and the compiled kernel or what went wrong."""
-
-
 def _user_kernels(files: Sequence[Path]) -> Iterator[Made]:
     from gpures_lab.kernels.cuda.samples import SAMPLES
 
@@ -179,8 +225,9 @@ def _compiled(kernel: Kernel, variant: str) -> Made:
         return kernel.name, variant, str(error)
 
 
-def _library_kernels(*, short: bool) -> Iterator[Made]:
-    seen: set[str] = set()
+def _library_rows(*, short: bool) -> list[LibraryRow]:
+    """Versions of library kernels; those of equal bits share their code, and the first stands."""
+    found: dict[str, LibraryRow] = {}
     library.fill()
     for operation in library.catalogue:
         rows = list(operation.rows)
@@ -188,14 +235,14 @@ def _library_kernels(*, short: bool) -> Iterator[Made]:
             apart = [row for row in rows if row.same == tuple(range(len(row.dtypes)))] or rows
             rows = [row for row in apart if "float32" in row.dtypes][:1] or apart[:1]
         for row in rows:
-            native = library.native(row)
-            cpp_type = native["type"]
-            if cpp_type in seen:  # rows of equal bits share their code
-                continue
-            seen.add(cpp_type)
-            pattern = "".join(str(first) for first in row.same)
-            try:
-                made: DeviceKernel | str = compile_library(row, native)
-            except CompileError as error:
-                made = str(error)
-            yield row.name, f"{','.join(row.dtypes)} {pattern}", made
+            found.setdefault(library.native(row)["type"], row)
+    return list(found.values())
+
+
+def _compiled_row(row: LibraryRow) -> Made:
+    pattern = "".join(str(first) for first in row.same)
+    try:
+        made: DeviceKernel | str = compile_library(row, library.native(row))
+    except CompileError as error:
+        made = str(error)
+    return row.name, f"{','.join(row.dtypes)} {pattern}", made

@@ -9,6 +9,7 @@ import pytest
 
 from gpures_lab.cli import BAD_ANSWER, COULD_NOT_RUN, OK, main
 from gpures_lab.kernels.cuda import check
+from gpures_lab.kernels.cuda.image import RING_ENTRY
 
 pytest.importorskip("cuda.bindings.nvjitlink", reason='pip install "gpures_lab[compile]"')
 
@@ -33,7 +34,7 @@ z[i] = v;""",
 @pytest.fixture
 def no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only users' kernels: what a planted file does to the answer does not need the rest."""
-    monkeypatch.setattr(check, "_library_kernels", lambda **_: ())
+    monkeypatch.setattr(check, "_library_rows", lambda **_: [])
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict]]:
@@ -41,14 +42,32 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[
     return code, json.loads(capsys.readouterr().out)["rows"]
 
 
-def test_the_library_and_the_samples_link(capsys: pytest.CaptureFixture[str]) -> None:
-    """Catches a library kernel that no device can compile: one version of each."""
-    code, rows = run(capsys, "--short", "--arch", "sm_90")
+@pytest.mark.parametrize("arch", ["sm_80", "sm_90"])
+def test_the_library_and_the_samples_link(capsys: pytest.CaptureFixture[str], arch: str) -> None:
+    """Catches a library kernel that no device can compile: one version of each.
+
+    Also kernels that need so many registers that the serve loop puts more of its own away around a
+    call than it does, 16 and 96 bytes.
+    """
+    code, rows = run(capsys, "--short", "--arch", arch)
     problems = [(row["kernel"], row["problem"]) for row in rows if row["problem"]]
     assert (code, problems) == (OK, [])
     names = {row["kernel"] for row in rows}
     assert {"kernels/Sum", "kernels/Softmax", "sample_heat", "sample_cpp_checked"} <= names
     assert all(row["registers"] > 0 and row["path"] == "ring" for row in rows)
+    (spilled,) = (row["spill_bytes"] for row in rows if row["kernel"] == RING_ENTRY)
+    assert spilled <= 96
+
+
+def test_processes_say_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catches groups that are lost, mixed up or checked twice on their way through processes."""
+    some = check._library_rows(short=False)[:18]  # two groups
+    monkeypatch.setattr(check, "_library_rows", lambda **_: some)
+    monkeypatch.setattr(check, "_user_kernels", lambda _files: ())
+    alone = list(check.compile_check(["sm_80", "sm_90"], jobs=1))
+    assert list(check.compile_check(["sm_80", "sm_90"], jobs=2)) == alone
+    kernels = [(row.kernel, row.variant) for row in alone if row.arch == "sm_90" and row.variant]
+    assert len(set(kernels)) == len(kernels) == len(some)
 
 
 @pytest.mark.usefixtures("no_library")

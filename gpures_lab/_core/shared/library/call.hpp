@@ -8,9 +8,12 @@
 #if GPURES_DEVICE_COMPILE
 #define GPURES_OP GPURES_HD
 #define GPURES_LAMBDA
+#define GPURES_PRAGMA(text) _Pragma(#text)
+#define GPURES_UNROLL(times) GPURES_PRAGMA(unroll times)
 #else
 #define GPURES_OP inline __attribute__((always_inline))
 #define GPURES_LAMBDA __attribute__((always_inline))
+#define GPURES_UNROLL(times)
 #endif
 
 namespace gpures::library {

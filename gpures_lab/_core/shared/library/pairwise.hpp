@@ -29,17 +29,23 @@ struct Pairwise {
     return half - half % 8;
   }
 
-  // `load(i)` gives term i. n <= kLeaf.
+  // `load(i)` gives term i. n < kWidth.
+  template <class Load>
+  static GPURES_OP T few(const Load& load, i64 first, i64 n) {
+    T total = minus_zero();
+    GPURES_UNROLL(1)
+    for (i64 i = 0; i < n; ++i) total = add(total, load(first + i));
+    return total;
+  }
+
+  // n <= kLeaf.
   template <class Load>
   static GPURES_OP T leaf(const Load& load, i64 first, i64 n) {
-    if (n < kWidth) {
-      T total = minus_zero();
-      for (i64 i = 0; i < n; ++i) total = add(total, load(first + i));
-      return total;
-    }
+    if (n < kWidth) return few(load, first, n);
     T part[kWidth];
     for (int lane = 0; lane < kWidth; ++lane) part[lane] = load(first + lane);
     i64 i = kWidth;
+    GPURES_UNROLL(1)
     for (; i + kWidth <= n; i += kWidth) {
       for (int lane = 0; lane < kWidth; ++lane) {
         part[lane] = add(part[lane], load(first + i + lane));
@@ -51,6 +57,7 @@ struct Pairwise {
       }
     }
     T total = part[0];
+    GPURES_UNROLL(1)
     for (; i < n; ++i) total = add(total, load(first + i));
     return total;
   }

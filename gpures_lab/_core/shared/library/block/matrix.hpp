@@ -31,8 +31,9 @@ struct OnBlock<Gemv<T, A, X, Z>> {
           call.end);
       return;
     }
-    for (i64 i = call.begin; i < call.end; ++i) {
-      const T total = together(block, load(i), columns);
+    const T* a = array<T>(call, A) + call.begin * columns;
+    for (i64 i = call.begin; i < call.end; ++i, a += columns) {
+      const T total = together(block, LoadProduct<T>{a, x}, columns);
       if (block.thread() == 0) z[i] = total;
     }
   }

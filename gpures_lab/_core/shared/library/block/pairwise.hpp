@@ -14,18 +14,20 @@ struct BlockPairwise {
   static constexpr int kWidth = Order::kWidth;
   // Scratch: accumulators of the leaves under way, sums of leaves, sums of subtrees.
   static constexpr u32 kPartBytes = 8192, kValueBytes = 16384;
-  static constexpr i64 kLeaves = kPartBytes / (sizeof(T) * kWidth);
+  static constexpr int kLeaves = static_cast<int>(kPartBytes / (sizeof(T) * kWidth));
   static constexpr int kMaxLevels =
       sizeof(T) == 4 ? 12 : (sizeof(T) == 8 ? 11 : 10);  // 2^levels sums fit
 
+  template <class Index>
   struct Node {
-    i64 first, size;
+    Index first, size;
     bool exists;  // the way there does not end in a leaf before
   };
 
   // Where `levels` turns lead, the highest bit of `path` first; 1 turns right.
-  static GPURES_OP Node descend(i64 n, u64 path, int levels) {
-    Node node{0, n, true};
+  template <class Index>
+  static GPURES_OP Node<Index> descend(Index n, u32 path, int levels) {
+    Node<Index> node{0, n, true};
     for (int level = levels - 1; level >= 0; --level) {
       const bool right = ((path >> level) & 1) != 0;
       if (node.size <= Order::kLeaf) {
@@ -33,7 +35,7 @@ struct BlockPairwise {
         if (right) node.exists = false;
         continue;
       }
-      const i64 half = Order::left_half(node.size);
+      const Index half = static_cast<Index>(Order::left_half(node.size));
       node.first += right ? half : 0;
       node.size = right ? node.size - half : half;
     }
@@ -47,11 +49,13 @@ struct BlockPairwise {
     return levels;
   }
 
-  // Accumulator `lane` of a leaf of at least kWidth terms.
-  template <class Load>
-  static GPURES_OP T accumulate(const Load& load, const Node& leaf, int lane) {
+  // Accumulator `lane` of a leaf of at least kWidth terms. Loads of two arrays take twice the
+  // registers, which the ring's serve loop would have to put away.
+  template <int Unroll, class Load>
+  static GPURES_OP T accumulate(const Load& load, const Node<int>& leaf, int lane) {
     T total = load(leaf.first + lane);
-    for (i64 i = kWidth; i + kWidth <= leaf.size; i += kWidth) {
+    GPURES_UNROLL(Unroll)
+    for (int i = kWidth; i + kWidth <= leaf.size; i += kWidth) {
       total = add(total, load(leaf.first + i + lane));
     }
     return total;
@@ -59,8 +63,8 @@ struct BlockPairwise {
 
   // The accumulators' sum, then the terms that do not fill a row of them.
   template <class Load>
-  static GPURES_OP T finish(const Load& load, const Node& leaf, const T* part) {
-    if (leaf.size < kWidth) return Order::leaf(load, leaf.first, leaf.size);
+  static GPURES_OP T finish(const Load& load, const Node<int>& leaf, const T* part) {
+    if (leaf.size < kWidth) return Order::few(load, leaf.first, leaf.size);
     T sums[kWidth];
     for (int lane = 0; lane < kWidth; ++lane) sums[lane] = part[lane];
     for (int step = 1; step < kWidth; step *= 2) {
@@ -69,52 +73,47 @@ struct BlockPairwise {
       }
     }
     T total = sums[0];
-    for (i64 i = leaf.size / kWidth * kWidth; i < leaf.size; ++i) {
+    GPURES_UNROLL(1)
+    for (int i = leaf.size / kWidth * kWidth; i < leaf.size; ++i) {
       total = add(total, load(leaf.first + i));
     }
     return total;
   }
 
-  // Terms [first, first + n); `values` holds 2^levels of them.
+  // Terms [first, first + n); `values` holds 2^levels of them. What is counted here fits 32 bits:
+  // twice the registers would not fit beside the ring's serve loop.
   template <class Block, class Load>
-  static GPURES_OP T subtree(const Block& block, const Load& load, i64 first, i64 n) {
+  static GPURES_OP T subtree(const Block& block, const Load& load, i64 first, i64 terms) {
+    constexpr int kUnroll = sizeof(Load) > sizeof(void*) ? 2 : 4;
     T* const parts = reinterpret_cast<T*>(block.scratch());
     T* const values = reinterpret_cast<T*>(block.scratch() + kPartBytes);
-    const int levels = levels_of(n);
-    const i64 count = i64{1} << levels;
+    const int n = static_cast<int>(terms), levels = levels_of(terms), count = 1 << levels;
+    const int thread = static_cast<int>(block.thread()),
+              threads = static_cast<int>(block.threads());
     const auto shifted = [&](i64 i) GPURES_LAMBDA { return load(first + i); };
-    for (i64 base = 0; base < count; base += kLeaves) {
-      const i64 here = count - base < kLeaves ? count - base : kLeaves;
-      for_each_strided(
-          block,
-          [&](i64 item) GPURES_LAMBDA {
-            const Node leaf = descend(n, static_cast<u64>(base + item / kWidth), levels);
-            if (!leaf.exists || leaf.size < kWidth) return;
-            parts[item] = accumulate(shifted, leaf, static_cast<int>(item % kWidth));
-          },
-          0, here * kWidth);
+    for (int base = 0; base < count; base += kLeaves) {
+      const int here = count - base < kLeaves ? count - base : kLeaves;
+      for (int item = thread; item < here * kWidth; item += threads) {
+        const auto leaf = descend(n, static_cast<u32>(base + item / kWidth), levels);
+        if (!leaf.exists || leaf.size < kWidth) continue;
+        parts[item] = accumulate<kUnroll>(shifted, leaf, item % kWidth);
+      }
       block.sync();
-      for_each_strided(
-          block,
-          [&](i64 item) GPURES_LAMBDA {
-            const Node leaf = descend(n, static_cast<u64>(base + item), levels);
-            if (leaf.exists) values[base + item] = finish(shifted, leaf, parts + item * kWidth);
-          },
-          0, here);
+      for (int item = thread; item < here; item += threads) {
+        const auto leaf = descend(n, static_cast<u32>(base + item), levels);
+        if (leaf.exists) values[base + item] = finish(shifted, leaf, parts + item * kWidth);
+      }
       block.sync();
     }
     // A node's sum lies where its leftmost leaf's did.
     for (int level = levels - 1; level >= 0; --level) {
       const int below = levels - level;
-      for_each_strided(
-          block,
-          [&](i64 path) GPURES_LAMBDA {
-            const Node node = descend(n, static_cast<u64>(path), level);
-            if (!node.exists || node.size <= Order::kLeaf) return;
-            const i64 left = path << below;
-            values[left] = add(values[left], values[left + (i64{1} << (below - 1))]);
-          },
-          0, i64{1} << level);
+      for (int path = thread; path < 1 << level; path += threads) {
+        const auto node = descend(n, static_cast<u32>(path), level);
+        if (!node.exists || node.size <= Order::kLeaf) continue;
+        const int left = path << below;
+        values[left] = add(values[left], values[left + (1 << (below - 1))]);
+      }
       block.sync();
     }
     const T total = values[0];
@@ -129,12 +128,12 @@ struct BlockPairwise {
     if (levels <= kMaxLevels) return subtree(block, load, 0, n);
     T* const halves = reinterpret_cast<T*>(block.scratch() + kPartBytes + kValueBytes);
     const int above = levels - kMaxLevels;
-    for (u64 path = 0; path >> above == 0; ++path) {
-      const Node node = descend(n, path, above);
+    for (u32 path = 0; path >> above == 0; ++path) {
+      const auto node = descend(n, path, above);
       T total = subtree(block, load, node.first, node.size);
       if (block.thread() == 0) {
         int level = above;
-        for (u64 turns = path; (turns & 1) != 0; turns >>= 1) total = add(halves[level--], total);
+        for (u32 turns = path; (turns & 1) != 0; turns >>= 1) total = add(halves[level--], total);
         halves[level] = total;
       }
     }

@@ -30,7 +30,7 @@ struct PairwiseInPasses {
     if (n == 0) return;
     const int levels = above(n);
     for_each_part(pass, i64{1} << levels, [&](i64 path) GPURES_LAMBDA {
-      const auto node = Tree::descend(n, static_cast<u64>(path), levels);
+      const auto node = Tree::descend(n, static_cast<u32>(path), levels);
       if (!node.exists) return;
       const auto shifted = [&](i64 i) GPURES_LAMBDA { return load(node.first + i); };
       const T total = Tree::sum(block, shifted, node.size);
@@ -49,7 +49,7 @@ struct PairwiseInPasses {
       for_each_strided(
           block,
           [&](i64 path) GPURES_LAMBDA {
-            const auto node = Tree::descend(n, static_cast<u64>(path), level);
+            const auto node = Tree::descend(n, static_cast<u32>(path), level);
             if (!node.exists || node.size <= Tree::Order::kLeaf) return;
             const i64 left = path << below;
             sums[left] = add(sums[left], sums[left + (i64{1} << (below - 1))]);
