@@ -52,7 +52,7 @@ def unknown_kernel(wanted: object) -> GpuResError:
     names = {name.casefold(): name for name in library}
     path = wanted if "/" in wanted else f"kernels/{wanted}"
     near = [names[hit] for hit in difflib.get_close_matches(path.casefold(), names, n=3)]
-    cure = f"did you mean {' or '.join(near)}?" if near else f"the library has {sorted(library)}"
+    cure = f"did you mean {' or '.join(near)}?" if near else "gl.library_kernels() lists them"
     return UnknownKernel(f"no kernel {wanted!r}; {cure}", kernel=wanted, near=tuple(near))
 
 
