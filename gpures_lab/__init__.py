@@ -79,7 +79,7 @@ if TYPE_CHECKING:
         messages,
         serve_metrics,
     )
-    from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, reduction
+    from gpures_lab.kernels import Kernel, cpp_kernel, fma, kernel, library_kernels, reduction
     from gpures_lab.metrics import (
         MetricsServer,
         ResidentMemoryMetrics,
@@ -125,6 +125,7 @@ __all__ = [
     "dashboard",
     "fma",
     "kernel",
+    "library_kernels",
     "manager",
     "messages",
     "prometheus_text",
@@ -147,7 +148,7 @@ _HOMES: Final = {
         "messages",
         "serve_metrics",
     ),
-    "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "reduction"),
+    "kernels": ("Kernel", "cpp_kernel", "fma", "kernel", "library_kernels", "reduction"),
     "metrics": (
         "MetricsServer",
         "ResidentMemoryMetrics",

@@ -186,7 +186,12 @@ def _compile_check(options: argparse.Namespace) -> int:
     from gpures_lab.errors import DriverUnavailable
     from gpures_lab.kernels.cuda.check_table import tell_check
 
-    archs = [arch.strip() for arch in options.arch.split(",") if arch.strip()]
+    archs = list(dict.fromkeys(each.strip() for each in options.arch.split(",") if each.strip()))
+    if not archs:
+        raise CannotRun("--arch names no architecture: give one, as sm_90, or sm_80,sm_90")
+    for file in options.kernel:
+        if not file.is_file():
+            raise CannotRun(f"--kernel {file}: there is no such file")
     try:
         problems = tell_check(
             functools.partial(print, flush=True),
@@ -258,6 +263,7 @@ def _demo(options: argparse.Namespace) -> int:
         import ipykernel.kernelspec  # noqa: F401 - only whether it is there
         import nbclient.exceptions
         import nbformat
+        import sklearn  # noqa: F401 - the notebook's data
     except ModuleNotFoundError as error:
         raise CannotRun(
             f"demo needs {error.name}: pip install 'gpures_lab[jupyter,tutorials]'"

@@ -24,14 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Status", "status"]
 
-# One module an extra: the one without which its features do nothing.
+# Of an extra, the modules without which the features named do nothing.
 _EXTRAS: Final = (
     ("jupyter", ("jupyterlab", "ipywidgets", "bokeh", "pandas", "prometheus_client"), "notebooks"),
-    (
-        "tutorials",
-        ("nbclient", "sklearn", "scipy", "networkx", "bokeh_sampledata"),
-        "the demo and the tutorials",
-    ),
+    ("tutorials", ("nbclient", "sklearn"), "the demo and the tutorials"),
+    ("tutorials", ("scipy", "networkx", "bokeh_sampledata"), "some tutorials"),
     ("compile", ("cuda.core", "numba_cuda"), "compiling for a GPU without one"),
     ("cpp", ("ziglang",), "C++ kernels without a system compiler"),
 )
@@ -239,18 +236,16 @@ def _extras(nvidia: NvidiaDriver | None) -> list[Finding]:
     extras = list(_EXTRAS)
     if nvidia is not None:
         extras.append((nvidia.extra, ("cupy", "cuda.core", "numba_cuda"), "the GPU"))
-    findings = []
+    said: dict[str, list[str]] = {}
     for extra, modules, purpose in extras:
         missing = [module for module in modules if not _importable(module)]
         if missing:
-            findings.append(
-                Finding(
-                    f"extra [{extra}]",
-                    f"{', '.join(missing)} missing: needed for {purpose}",
-                    f"pip install 'gpures_lab[{extra}]'",
-                )
-            )
-    return findings
+            text = f"{', '.join(missing)} missing: needed for {purpose}"
+            said.setdefault(extra, []).append(text)
+    return [
+        Finding(f"extra [{extra}]", "; ".join(texts), f"pip install 'gpures_lab[{extra}]'")
+        for extra, texts in said.items()
+    ]
 
 
 def _importable(module: str) -> bool:

@@ -196,3 +196,16 @@ def test_a_hazard_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "unset CUDA_LAUNCH_BLOCKING" in found.cure
     alone = diagnosis.status(find=lambda: None)
     assert all(each.name != "CUDA_LAUNCH_BLOCKING" for each in alone.findings)
+
+
+def test_what_only_some_tutorials_need_is_not_said_of_the_demo(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Catches a status that calls a demo impossible that runs."""
+    for module, purpose in (("bokeh_sampledata", "tutorials"), ("sklearn", "the demo and the")):
+        monkeypatch.setattr(diagnosis, "_importable", lambda name, lost=module: name != lost)
+        found = finding(diagnosis.status(find=lambda: None), "extra [tutorials]")
+        assert f"{module} missing: needed for" in found.value
+        assert purpose in found.value
+        assert ("demo" in found.value) is (module == "sklearn")
+        assert found.cure == "pip install 'gpures_lab[tutorials]'"

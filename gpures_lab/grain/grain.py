@@ -20,7 +20,7 @@ from gpures_lab.grain.program_text import recorded_again
 from gpures_lab.grain.residency import deactivate
 from gpures_lab.grain.state import GrainState
 from gpures_lab.grain.text import grain_html
-from gpures_lab.metrics.units import bytes_text, count_text
+from gpures_lab.metrics.units import bytes_text, count_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -375,8 +375,9 @@ class Grain(_native.GrainBase):
         asleep = ", deactivated" if self._is_asleep() else ""
         hint = hint_of(self)
         return (
-            f"<Grain {self.key!r} on {owner.driver.label}: {counts['allocations']} allocations, "
-            f"{bytes_text(counts['bytes'])}, {count_text(counts['messages'])} messages{place}"
+            f"<Grain {self.key!r} on {owner.driver.label}: "
+            f"{plural(counts['allocations'], 'allocation')}, {bytes_text(counts['bytes'])}, "
+            f"{count_text(counts['messages'])} message{'s' * (counts['messages'] != 1)}{place}"
             f"{asleep}{f'; {hint}' if hint else ''}>"
         )
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         kernel_from_source,
         reduction,
     )
+    from gpures_lab.kernels.listing import KernelListing, library_kernels
     from gpures_lab.kernels.markers import fma
     from gpures_lab.kernels.signature import ArraySpec, HostCode, ParamSpec, Signature
 
@@ -30,6 +31,7 @@ __all__ = [
     "CacheCounters",
     "HostCode",
     "Kernel",
+    "KernelListing",
     "ParamSpec",
     "Signature",
     "bind",
@@ -40,6 +42,7 @@ __all__ = [
     "forget_compiled",
     "kernel",
     "kernel_from_source",
+    "library_kernels",
     "reduction",
 ]
 
@@ -55,6 +58,8 @@ _HOME_OF: Final = {
     "kernel": "definition",
     "kernel_from_source": "definition",
     "reduction": "definition",
+    "KernelListing": "listing",
+    "library_kernels": "listing",
     "fma": "markers",
     "ArraySpec": "signature",
     "HostCode": "signature",

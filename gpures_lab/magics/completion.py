@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import argparse
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import (
@@ -12,6 +14,9 @@ from IPython.core.completer import (
     context_matcher,
 )
 
+from gpures_lab import grain as grains  # its names come in when asked for
+from gpures_lab import kernels
+from gpures_lab._core import _native
 from gpures_lab._core._native import ResidentArray
 
 if TYPE_CHECKING:
@@ -39,15 +44,12 @@ def matcher(lines: GrainMagics) -> Matcher:
             return SimpleMatcherResult(completions=[])
         if type(magic.__self__).__module__.split(".")[0] != "gpures_lab":
             return SimpleMatcherResult(completions=[])
+        actions = magic.parser._actions  # noqa: SLF001 - argparse lists them nowhere
         if context.token.startswith("-"):
-            offered: Iterable[str] = [
-                each
-                for action in magic.parser._actions  # noqa: SLF001 - argparse lists them nowhere
-                for each in action.option_strings
-            ]
+            offered: Iterable[str] = [each for action in actions for each in action.option_strings]
         else:
-            before = words[-2] if context.token else words[-1]
-            offered = _values(lines, name, before)
+            place = _place(actions, words[1 : -1 if context.token else None])
+            offered = _values(lines, name, place) if place is not None else ()
         fitting = sorted(each for each in offered if each.startswith(context.token))
         # Nothing fits: an expression, which IPython completes.
         return SimpleMatcherResult(
@@ -60,16 +62,101 @@ def matcher(lines: GrainMagics) -> Matcher:
     return checked
 
 
-def _values(lines: GrainMagics, name: str, before: str) -> Iterable[str]:
-    lab = lines.lab
-    running = lab is not None and not lab.closed
-    if before == "--lang":
-        return ("cpp", "python")
-    if before == "--name":
-        return {use.name for use in lab.kernels()} if lab is not None and running else ()
-    if name == "grain":
-        return tuple(lab.grains) if lab is not None and running else ()
+def _place(actions: Sequence[argparse.Action], words: Sequence[str]) -> argparse.Action | None:
+    """Return the argument that the next word belongs to, behind these."""
+    by_name = {name: action for action in actions for name in action.option_strings}
+    positional = [action for action in actions if not action.option_strings]
+    option: argparse.Action | None = None
+    left, stood = 0.0, 0
+    for word in words:
+        if word in by_name:
+            option = by_name[word]
+            left = _most(option)
+        elif left > 0:
+            left -= 1
+        else:
+            stood += 1
+    if left > 0:
+        return option
+    for action in positional:
+        stood -= int(min(_most(action), stood + 1))
+        if stood < 0:
+            return action
+    return None
+
+
+def _most(action: argparse.Action) -> float:
+    """How many words an argument takes at most."""
+    if isinstance(action.nargs, int):
+        return action.nargs
+    return 1 if action.nargs in (None, "?") else math.inf
+
+
+def _values(lines: GrainMagics, magic: str, place: argparse.Action) -> Iterable[str]:
+    if place.choices is not None:
+        return [str(each) for each in place.choices]
+    if place.dest == "dtype":
+        return _native.dtype_names
+    if place.dest == "device":
+        return ("auto", "cuda:0", "host")
+    offer = _OFFERS.get((magic, place.dest))
+    return offer(lines) if offer is not None else ()
+
+
+def _handles(lines: GrainMagics) -> Iterable[str]:
+    """Names of the notebook, and those that only the current grain has."""
+    grain = lines.known_grain()
+    return {
+        *(
+            name
+            for name, value in _data(lines)
+            if isinstance(value, ResidentArray) and not value.released
+        ),
+        *(() if grain is None else grain.handles),
+    }
+
+
+def _programs(lines: GrainMagics) -> Iterable[str]:
+    return [name for name, value in _data(lines) if isinstance(value, grains.Program)]
+
+
+def _names(lines: GrainMagics) -> Iterable[str]:
+    return [name for name, _ in _data(lines)]
+
+
+def _data(lines: GrainMagics) -> Iterable[tuple[str, Any]]:
     shell: Any = lines.shell
-    if before == "--from" or name == "grain_write":  # any data will do
-        return {each for each in shell.user_ns if not each.startswith("_")}
-    return {each for each, value in shell.user_ns.items() if isinstance(value, ResidentArray)}
+    # Not IPython's own: _ and _3 are outputs of before.
+    return [(name, value) for name, value in shell.user_ns.items() if not name.startswith("_")]
+
+
+def _grains(lines: GrainMagics) -> Iterable[str]:
+    lab = lines.lab
+    return () if lab is None or lab.closed else tuple(lab.grains)
+
+
+def _kernels(lines: GrainMagics) -> Iterable[str]:
+    lab = lines.lab
+    return () if lab is None or lab.closed else {use.name for use in lab.kernels()}
+
+
+def _library(_lines: GrainMagics) -> Iterable[str]:
+    return [name for each in kernels.library_kernels() for name in (each.name, *each.aliases)]
+
+
+_OFFERS: Mapping[tuple[str, str], Callable[[GrainMagics], Iterable[str]]] = {
+    ("grain", "key"): _grains,
+    ("grain_restore", "key"): _grains,
+    ("grain_alloc", "like"): _handles,
+    ("grain_alloc", "source"): _names,
+    ("grain_write", "name"): _handles,
+    ("grain_write", "expression"): _names,
+    ("grain_read", "name"): _handles,
+    ("grain_release", "names"): _handles,
+    ("grain_compute", "name"): _kernels,
+    ("grain_compute", "inputs"): _handles,
+    ("grain_compute", "outputs"): _handles,
+    ("grain_kernels", "about"): _library,
+    ("grain_run", "name"): _programs,
+    ("grain_run", "until"): _handles,
+}

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
 
+from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.display import Line
 from gpures_lab.magics.progress import waited
-from gpures_lab.metrics.units import bytes_text
+from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain
@@ -62,7 +63,8 @@ class KeepingMagics(Magics):
     def grain_restore(self, args: argparse.Namespace, names: Names) -> Line:
         """Bring a grain back from its last checkpoint, and choose it.
 
-        Its handles get their names in the notebook again.
+        Its handles get their names in the notebook again, but for those that mean something else
+        there by now.
 
         Example::
 
@@ -74,16 +76,37 @@ class KeepingMagics(Magics):
         """
         grain = self._lines.restore(args.key)
         named = {each: h for each, h in grain.handles.items() if not AUTOMATIC.fullmatch(each)}
-        for name, handle in named.items():
-            names.bind(name, handle)
-        back = f": {', '.join(named)}" if named else ""
-        return Line(f"grain {grain.key!r} is back with {_held(grain)}{back}")
+        taken = {each: why for each in named if (why := _why_not(each, names)) is not None}
+        bound = [each for each in named if each not in taken]
+        for name in bound:
+            names.bind(name, named[name])
+        back = f": {', '.join(bound)}" if bound else ""
+        said = f"grain {grain.key!r} is back with {_held(grain)}{back}"
+        if taken:
+            first = next(iter(taken))
+            kept = ", ".join(each + why for each, why in taken.items())
+            said += (
+                f"\nnot given to the notebook, where these mean something else: {kept}; "
+                f"x = gl.manager().grain({grain.key!r}).handles[{first!r}] gives one a name"
+            )
+        return Line(said)
+
+
+def _why_not(name: str, names: Names) -> str | None:
+    """What a name of a checkpoint means already; None if its handle can have it."""
+    try:
+        names.check_free(name)
+    except InvalidOption:
+        return ""  # a word of Python's, or no name at all
+    found = names.on_the_host(name)
+    return None if found is None else f" ({found})"
 
 
 def _held(grain: Grain) -> str:
     handles = grain.handles.values()
-    count = "1 allocation" if len(handles) == 1 else f"{len(handles)} allocations"
-    return f"{count}, {bytes_text(sum(each.nbytes for each in handles))}"
+    return (
+        f"{plural(len(handles), 'allocation')}, {bytes_text(sum(each.nbytes for each in handles))}"
+    )
 
 
 def _argument(key: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from gpures_lab.grain.text import table_html
-from gpures_lab.metrics.units import bytes_text
+from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain
@@ -32,8 +32,12 @@ class Listing:
         )
         return cls(grain.key, rows)
 
+    @property
+    def _title(self) -> str:
+        return f"grain {self.key!r}: {plural(len(self.rows), 'allocation')}"
+
     def __repr__(self) -> str:
-        title = f"grain {self.key!r}: {len(self.rows)} allocations"
+        title = self._title
         if not self.rows:
             return title
         table = (_HEAD, *self.rows)
@@ -45,4 +49,4 @@ class Listing:
         return "\n".join([title, *lines])
 
     def _repr_html_(self) -> str:
-        return table_html(f"grain {self.key!r}: {len(self.rows)} allocations", _HEAD, self.rows)
+        return table_html(self._title, _HEAD, self.rows)

@@ -14,11 +14,13 @@ from IPython.core.magic import (
     needs_local_scope,
 )
 
+from gpures_lab import kernels  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
 from gpures_lab.magics.listing import Listing
 
 if TYPE_CHECKING:
+    from gpures_lab.kernels import KernelListing
     from gpures_lab.magics.memory import GrainMagics
     from gpures_lab.magics.names import Names
     from gpures_lab.metrics import Trace
@@ -141,6 +143,18 @@ class LookingMagics(Magics):
         with grain.manager.trace(rows) as trace:
             shell.run_cell(body, store_history=False)  # type: ignore[no-untyped-call]  # shows errors
         return TraceFile.write(trace, path)
+
+    @line_magic
+    @parsed()
+    @option("about", nargs="?", default="", help="part of a name, or of what is computed")
+    def grain_kernels(self, args: argparse.Namespace, _names: Names) -> KernelListing:
+        """Show the kernels of the library: what each computes, and the params it takes.
+
+        Example::
+
+            %grain_kernels random
+        """
+        return kernels.library_kernels(args.about)
 
     @line_magic
     @parsed()

@@ -51,6 +51,12 @@ class GrainMagics(Magics):
         assert self.lab is not None
         return self.lab.grain(self._key, device=None if self.device == "auto" else self.device)
 
+    def known_grain(self) -> Grain | None:
+        """Return the current grain if there is one by now; starts nothing."""
+        if self.lab is None or self.lab.closed:
+            return None
+        return self.lab.grains.get(self._key)
+
     def restore(self, key: str | None) -> Grain:
         """Return a grain as its last checkpoint has it; it is the current one from here on."""
         lab = grains.manager()

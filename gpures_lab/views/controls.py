@@ -106,15 +106,21 @@ class Controls:
         if self.status.value != shown:
             self.status.value = shown
 
-    def offer(self, keys: Sequence[str]) -> None:
-        """Let the user choose among these grains; the choice stays if it can."""
-        options = (("all grains", ALL_GRAINS), *((key, key) for key in keys))
+    def offer(self, keys: Sequence[str], count: int) -> None:
+        """Let the user choose among these of ``count`` grains; the one chosen stays.
+
+        In the order of their names: a list that changes with every message would be sent each time.
+        """
+        chosen = self.grain.value
+        everything = "all grains"
+        if count > len(keys):
+            everything = f"all {count:,} grains (the {len(keys)} busiest are listed)"
+        listed = sorted({*keys, chosen} - {ALL_GRAINS})
+        options = ((everything, ALL_GRAINS), *((key, key) for key in listed))
         if self.grain.options == options:
             return
-        chosen = self.grain.value
         self.grain.options = options
-        if chosen in keys:
-            self.grain.value = chosen
+        self.grain.value = chosen
 
     def disable(self) -> None:
         """Leave everything to be read and nothing to be pressed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakValueDictionary
@@ -71,12 +72,14 @@ class Dashboard:
         require("a dashboard", "bokeh", "ipywidgets", "jupyter_bokeh")
         self.lab = manager() if lab is None else lab
         self._reader = Reader(self.lab, window_s=window_s)
-        self._ticker = Ticker(self._tick, rate_hz=rate_hz)
+        self._ticker = Ticker(self._tick, rate_hz=rate_hz, failed=self._tick_failed)
         self._page = Page(self.lab.driver.label, theme=theme, history=history)
         self._palette = palette_of(theme)
         self._lock = threading.Lock()  # guards the reader and the readings
         self._readings: deque[Reading] = deque(maxlen=history)
         self._stale = False
+        self._failure: Exception | None = None  # of the last tick
+        self._shown_at = datetime.now(UTC)
         self._closed = False
         self._next_text_s = 0.0
         self._tick()
@@ -115,6 +118,11 @@ class Dashboard:
             return f"nothing read from {self.lab.driver.label} yet"
         if self._stale or self._closed:
             return f"stale since {last.taken_at.astimezone():%H:%M:%S}"
+        if self._failure is not None:
+            return (
+                f"stale since {self._shown_at.astimezone():%H:%M:%S}: "
+                f"{type(self._failure).__name__}: {self._failure}"
+            )
         return (
             f"{last.metrics.engine_state} on {self.lab.driver.label}, {_grains(last.grain_count)}"
         )
@@ -156,8 +164,9 @@ class Dashboard:
                 controls.disable()
             return False
         self._page.show(reading)
+        self._failure, self._shown_at = None, reading.taken_at
         if controls is not None:
-            controls.offer(list(self.lab.grains))
+            controls.offer([str(key) for key in reading.grains["key"]], reading.grain_count)
             controls.say(self.status)
             self._showing.look()
             if texts:
@@ -167,6 +176,10 @@ class Dashboard:
                     reading, self.lab.driver.label, self._palette
                 )
         return True
+
+    def _tick_failed(self, error: Exception) -> None:
+        self._failure = error
+        self._controls.say(self.status)
 
     def _choose_grain(self, key: str) -> None:
         self._reader.grain = key or None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpures_lab.errors import InvalidOption
 from gpures_lab.views.grains import grains_html
 from gpures_lab.views.page import Page
 from gpures_lab.views.palette import palette_of
@@ -47,7 +48,17 @@ def save_report(
     -------
     Path
         Where it was written.
+
+    Raises
+    ------
+    InvalidOption
+        The file cannot be written.
     """
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise InvalidOption(f"{target}: there is no folder {target.parent}", path=str(target))
+    if target.is_dir():
+        raise InvalidOption(f"{target} is a folder: name a file, as report.html", path=str(target))
     page = Page(driver, theme=theme, history=max(1, len(readings)))
     from bokeh.embed import file_html
     from bokeh.resources import INLINE
@@ -63,6 +74,8 @@ def save_report(
         last = readings[-1]
         tables = runs_html(last.runs, palette) + grains_html(last, driver, palette)
         html = before + tables + end + after
-    target = Path(path)
-    target.write_text(html, encoding="utf-8")
+    try:
+        target.write_text(html, encoding="utf-8")
+    except OSError as reason:
+        raise InvalidOption(f"{target} cannot be written: {reason.strerror}") from reason
     return target

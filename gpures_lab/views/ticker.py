@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -14,11 +16,14 @@ __all__ = ["RATES_HZ", "Ticker"]
 
 RATES_HZ: Final = (0.1, 10.0)
 
+_log = logging.getLogger("gpures_lab")
+
 
 class Ticker:
     """Calls ``tick`` some times a second, until it returns False or `close` is called.
 
-    Prints nothing, whatever happens: a notebook would show it under the newest cell.
+    Prints nothing, whatever happens: a notebook would show it under the newest cell. What a tick
+    raises goes to ``failed``, and the next tick follows all the same.
 
     Raises
     ------
@@ -27,9 +32,15 @@ class Ticker:
     """
 
     def __init__(
-        self, tick: Callable[[], bool], *, rate_hz: float, name: str = "gpures_lab dashboard"
+        self,
+        tick: Callable[[], bool],
+        *,
+        rate_hz: float,
+        failed: Callable[[Exception], None] | None = None,
+        name: str = "gpures_lab dashboard",
     ) -> None:
         self._tick = tick
+        self._failed = failed
         self._period_s = 0.0
         self.rate_hz = rate_hz
         self.paused = False
@@ -89,4 +100,13 @@ class Ticker:
                 if not self._tick():
                     return
             except Exception as error:  # noqa: BLE001 - one bad tick must not end the dashboard
-                self.last_error = error
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        if str(error) != str(self.last_error):
+            _log.info("%s: %s: %s", self._thread.name, type(error).__name__, error)
+        self.last_error = error
+        if self._failed is not None:
+            # A comm may be what is broken.
+            with contextlib.suppress(Exception):
+                self._failed(error)

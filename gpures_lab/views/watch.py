@@ -38,7 +38,8 @@ class Watch:
             )
         self._read = read
         self._display: Any = None
-        self._ticker = Ticker(self._tick, rate_hz=1 / period_s)
+        self._stale = False
+        self._ticker = Ticker(self._tick, rate_hz=1 / period_s, failed=self._tick_failed)
 
     def show(self) -> None:
         """Make the output, under the cell that runs."""
@@ -56,8 +57,17 @@ class Watch:
         try:
             value = self._read()
         except RingClosed:
-            value = f"stale since {datetime.now().astimezone():%H:%M:%S}: the manager was closed"
-            self._display.update({"text/plain": value}, raw=True)
+            self._say_stale("the manager was closed")
             return False
         self._display.update(value)
+        self._stale = False
         return True
+
+    def _tick_failed(self, error: Exception) -> None:
+        if not self._stale:  # since then, not since now
+            self._say_stale(f"{type(error).__name__}: {error}")
+
+    def _say_stale(self, why: str) -> None:
+        text = f"stale since {datetime.now().astimezone():%H:%M:%S}: {why}"
+        self._display.update({"text/plain": text}, raw=True)
+        self._stale = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,6 +22,11 @@ def main() -> int:
     unknown = set(options.suite) - set(SUITES)
     if unknown:
         parser().error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(SUITES)}")
+    # Before minutes of measuring, not behind them.
+    if options.html and (why := why_not_written(options.html)):
+        parser().error(f"--html {options.html} cannot be written: {why}")
+    if shutil.which(options.rivals) is None:
+        parser().error(f"--rivals {options.rivals}: there is no such program")
     rivals.choose(options.rivals)
     try:
         build()
@@ -33,17 +39,30 @@ def main() -> int:
         results.setdefault(suite, []).extend(module.run())
     found = surroundings()
     rows = [row for each in results.values() for row in each]
-    if options.html:
-        from tests.benchmarks.plots import write_html
-
-        write_html(options.html, results, found)
-        print(f"wrote {options.html}", file=sys.stderr)
     if options.json:
         suites = {suite: [row.as_dict() for row in each] for suite, each in results.items()}
         print(json.dumps({**found, "suites": suites}, indent=2, default=str))
     elif options.markdown or not options.html:
         print(markdown(results, found))
+    if options.html:
+        from tests.benchmarks.plots import write_html
+
+        write_html(options.html, results, found)
+        print(f"wrote {options.html}", file=sys.stderr)
     return 1 if any(row.met is False for row in rows) else 0
+
+
+def why_not_written(path: Path) -> str | None:
+    """Why nothing can be written there, asked by opening it; nothing is left behind."""
+    new = not path.exists()
+    try:
+        with path.open("a"):
+            pass
+    except OSError as reason:
+        return reason.strerror
+    if new:
+        path.unlink()
+    return None
 
 
 def parser() -> argparse.ArgumentParser:

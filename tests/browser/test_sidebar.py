@@ -158,7 +158,7 @@ def test_actions_on_a_grain_ask_first_and_say_what_they_did(
     release.click()
     page.page.locator(".jp-Dialog").get_by_role("button", name="Release").click()
     page.poll(
-        "() => document.querySelector('.gpl-Said').textContent.includes('1 allocations released')"
+        "() => document.querySelector('.gpl-Said').textContent.includes('1 allocation released')"
     )
     page.run(1)
     assert "{}" in page.text_of(1)

@@ -68,3 +68,32 @@ def test_a_checkpoint_of_another_is_not_replaced_unasked(notebook: Notebook) -> 
     notebook("%grain_alloc x 1 --fill 8")
     assert isinstance(notebook.refused("%grain_checkpoint"), gl.StateConflict)
     assert repr(notebook("%grain_checkpoint --replace")).startswith("checkpoint 2 of")
+
+
+def test_names_that_mean_something_else_are_kept_and_said(notebook: Notebook) -> None:
+    """Catches an array of the user's, or print, that a restore takes away without a word."""
+    grain = gl.manager().grain("names")
+    held = [grain.allocate(3, name=each) for each in ("print", "data", "class", "x", "free", "np")]
+    notebook("%grain names")
+    notebook("%grain_checkpoint")
+    grain.discard()
+    del held
+    notebook("data = np.ones(5)\nx = None")
+    said = repr(notebook("%grain_restore names"))
+    assert said.splitlines()[0].endswith(": x, free")
+    for left in ("print", "class", "data (ndarray (5,))", "np (module)"):
+        assert left in said, left
+    assert "x = gl.manager().grain('names').handles['print'] gives one a name" in said
+    assert notebook.names["data"].tolist() == [1] * 5
+    assert notebook.names["np"] is np
+    assert "print" not in notebook.names
+    assert isinstance(notebook.names["x"], gl.ResidentArray)
+    assert gl.manager().grain("names").handles["data"].size == 3
+
+
+def test_handles_of_before_give_way(notebook: Notebook) -> None:
+    """Catches stale handles that keep their names from the ones that are back."""
+    notebook("%grain_alloc x 3 --fill 2\n%grain_checkpoint")
+    gl.manager().grain("notebook").discard()
+    notebook("%grain_restore")
+    assert np.asarray(notebook.names["x"]).tolist() == [2, 2, 2]

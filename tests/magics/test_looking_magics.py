@@ -24,7 +24,7 @@ def slices(path: Path) -> list[dict[str, Any]]:
 def test_list_and_metrics_show_what_the_grain_holds(notebook: Notebook) -> None:
     notebook("%grain_alloc x 4")
     listing = notebook("%grain_list")
-    assert repr(listing).splitlines()[0] == "grain 'notebook': 1 allocations"
+    assert repr(listing).splitlines()[0] == "grain 'notebook': 1 allocation"
     assert "<td" in listing._repr_html_()
     assert "<script" not in listing._repr_html_()
     assert notebook("%grain_metrics").active_allocation_count == 1

@@ -25,6 +25,7 @@ MAGICS = (
     "grain_write",
     "grain_read",
     "grain_release",
+    "grain_kernels",
     "grain_list",
     "grain_metrics",
     "grain_status",

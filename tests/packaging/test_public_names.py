@@ -36,6 +36,7 @@ def test_the_names_are_held() -> None:
         "dashboard",
         "fma",
         "kernel",
+        "library_kernels",
         "manager",
         "messages",
         "prometheus_text",

@@ -123,7 +123,7 @@ def test_a_command_sent_again_is_not_done_again(ours: Targets, lab: gl.GrainMana
     grain.allocate(16, name="x")
     front = FrontEnd(ours)
     first = front.ask(op="command", what="release", grain="a", id="same")
-    assert _outcome(front, first)["text"] == "1 allocations released"
+    assert _outcome(front, first)["text"] == "1 allocation released"
     kept = grain.allocate(16, name="y")
     again = front.ask(op="command", what="release", grain="a", id="same")
     assert (first["new"], again["new"]) == (True, False)

@@ -11,6 +11,7 @@ import pytest
 
 import gpures_lab as gl
 from gpures_lab.views.live import Dashboard
+from gpures_lab.views.readings import MOST_GRAINS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -187,3 +188,58 @@ def test_a_running_program_has_a_bar(lab: gl.GrainManager, tmp_path: Path) -> No
         grain.cancel()
         run.exception(LIMIT_S)
         until(lambda: "progressbar" not in shown._table.value)
+
+
+def test_figures_that_cannot_be_drawn_are_said_to_be_stale(shown: Dashboard) -> None:
+    """Would catch: a status line that stays PARKED over figures that no longer move."""
+    whole = shown._page.show
+
+    def fail(*_given: object) -> Any:
+        raise ValueError("the figure <is> gone")
+
+    until(lambda: len(shown._readings) > 1)
+    shown._page.show = fail  # type: ignore[assignment, method-assign]
+    until(lambda: "stale since" in shown._controls.status.value)
+    assert "ValueError: the figure &lt;is&gt; gone" in shown._controls.status.value
+    assert shown.status.startswith("stale since ")
+    assert "stale since" in repr(shown)
+    shown._page.show = whole  # type: ignore[method-assign]
+    until(lambda: "stale" not in shown._controls.status.value)
+
+
+def test_of_many_grains_the_busiest_can_be_chosen(lab: gl.GrainManager) -> None:
+    """Would catch: a list of 20,000 keys, sent again whenever a grain is added."""
+    for number in range(200):
+        lab.grain(f"idle-{number:03}")
+    lab.grain("zz").ping().result()
+    with Dashboard(lab, rate_hz=10) as made:
+        controls = made._controls
+        until(lambda: len(controls.grain.options) > 1)
+        assert len(controls.grain.options) == MOST_GRAINS + 1
+        label, value = controls.grain.options[0]
+        assert (label, value) == ("all 201 grains (the 50 busiest are listed)", "")
+        assert "zz" in dict(controls.grain.options)
+        controls.grain.value = "zz"
+        for number in range(MOST_GRAINS):
+            lab.grain(f"idle-{number:03}").barrier()
+            lab.grain(f"idle-{number:03}").barrier().result()
+        until(lambda: "idle-049" in dict(controls.grain.options))
+        # New options choose the first for a moment.
+        until(lambda: controls.grain.value == "zz")
+        assert "zz" in dict(controls.grain.options)
+        controls.grain.value = ""
+        until(lambda: "zz" not in dict(controls.grain.options))
+
+
+def test_a_report_that_cannot_be_written_is_refused_first(
+    shown: Dashboard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Would catch: a second of work, and 28 lines of someone else's traceback."""
+
+    def drawn(*_given: object, **_named: object) -> Any:
+        raise AssertionError("it was drawn")
+
+    monkeypatch.setattr("gpures_lab.views.report.Page", drawn)
+    for path, why in ((tmp_path / "no" / "r.html", "there is no folder"), (tmp_path, "a folder")):
+        with pytest.raises(gl.InvalidOption, match=why):
+            shown.save(path)

@@ -198,16 +198,23 @@ def _failed(name: str, variant: str, arch: str, problem: str) -> CheckRow:
     return CheckRow(name, variant, arch, "", None, None, None, None, problem)
 
 
-def _user_kernels(files: Sequence[Path]) -> Iterator[Made]:
-    from gpures_lab.kernels.cuda.samples import SAMPLES
+def _user_kernels(
+    files: Sequence[Path], *, samples: Sequence[Kernel] | None = None
+) -> Iterator[Made]:
+    if samples is None:
+        from gpures_lab.kernels.cuda.samples import SAMPLES
 
-    for kernel in SAMPLES:
+        samples = SAMPLES
+    for kernel in samples:
         yield _compiled(kernel, kernel.language)
     for file in files:
         try:
             names = runpy.run_path(str(file))
         except (CompileError, SyntaxError, OSError) as error:
             yield file.name, "file", str(error)
+            continue
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's file does
+            yield file.name, "file", f"{type(error).__name__}: {error}"
             continue
         kernels = {id(each): each for each in names.values() if isinstance(each, Kernel)}
         if not kernels:

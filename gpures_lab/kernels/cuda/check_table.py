@@ -34,11 +34,11 @@ def tell_check(
     """
     began = time.monotonic()
     rows = []
-    if not as_json:
-        say(_LINE.format(*_TITLES).rstrip())
     for row in compile_check(archs, files, short=short, jobs=jobs):
         rows.append(row)
         if not as_json:
+            if len(rows) == 1:  # now that it is known that there are any
+                say(_LINE.format(*_TITLES).rstrip())
             fields = ("–" if each is None else each for each in dataclasses.astuple(row))
             say(_LINE.format(*fields).rstrip())
     problems = sum(bool(row.problem) for row in rows)

@@ -11,6 +11,7 @@ from typing import Final
 
 from gpures_lab.errors import InvalidOption
 from gpures_lab.grain import open_manager
+from gpures_lab.metrics.units import plural
 from gpures_lab.views.comms.protocol import clipped
 
 __all__ = ["AT_ONCE", "Command", "Commands", "Outcome", "carry_out"]
@@ -144,7 +145,7 @@ def carry_out(command: Command) -> str:
         count = len(grain.handles)
         grain.discard()
         grain.barrier().result(RELEASE_LIMIT_S)  # it may be borrowed, or behind a long kernel
-        return f"{count} allocations released"
+        return f"{plural(count, 'allocation')} released"
     # The control comm lets through what hello lists, and hello only what the class has.
     value: object = getattr(grain, command.what)().result()
     return f"checkpoint {value}" if command.what == "checkpoint" else "deactivated"
