@@ -157,31 +157,39 @@ def no_space(kernel: Any, indices: int, ndim: int) -> InvalidOption:
 
 
 def index_space_misses(
-    kernel: Any, output: ResidentArray, array: ResidentArray | None, extents: tuple[int, ...]
+    kernel: Any,
+    output: ResidentArray,
+    array: ResidentArray | None,
+    extents: tuple[int, ...],
+    adds_up: int,
 ) -> GpuResError:
     """Return the error of an index space that a body's stores do not follow.
 
     ``array`` is one that the space was not taken from and should have been; None if the body adds
-    up over more than one index.
+    up (``adds_up``) over more than one index.
     """
     total = math.prod(extents)
-    adding = "to add up over elements run kernels/Sum (or Mean, Min, Max, Dot) or a @gl.reduction"
+    adding = (
+        "to add up over elements run kernels/Sum (or Mean, Min, Max, Dot) or a @gl.reduction, or "
+        "loop in the body and give n=1"
+    )
     if array is None:
         return CompileError(
             f"kernel {kernel.name} over {total:,} indices reads and stores the same element for "
             f"every index, and indices run in any order, also at the same time: {output.name} "
-            f"would lose what others added; nothing ran; {adding}, or loop in the body and give "
-            "n=1",
+            f"would lose what others added; nothing ran; {adding}",
             kernel=kernel.name,
             array=output.name,
             indices=total,
         )
     indices = "1 index" if total == 1 else f"{total:,} indices"
     cure = f"n={array.size}" if len(extents) == 1 else f"shape={array.shape}"
+    # Where it adds up, that count would be refused next.
+    cure = adding if adds_up else f"give {cure}"
     return InvalidOption(
         f"kernel {kernel.name} would run over {indices}, taken from the output {output.name} "
         f"(shape {output.shape}), whose subscripts do not follow the index, while {array.name} "
-        f"has {array.size:,} elements and is read at the index; nothing ran; give {cure}; {adding}",
+        f"has {array.size:,} elements and is read at the index; nothing ran; {cure}",
         kernel=kernel.name,
         array=array.name,
         size=array.size,

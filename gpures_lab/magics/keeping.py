@@ -99,7 +99,7 @@ def _why_not(name: str, names: Names) -> str | None:
     except InvalidOption:
         return ""  # a word of Python's, or no name at all
     found = names.on_the_host(name)
-    return None if found is None else f" (a {found})"
+    return None if found is None else f" ({found})"
 
 
 def _held(grain: Grain) -> str:

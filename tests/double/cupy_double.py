@@ -65,6 +65,7 @@ class CupyDouble(RecordingCupy):
             if code:
                 self._in_passes[entry] = code
         self.modes: set[int] = set()  # of the threads that allocated or loaded
+        self.newest_image = b""
         self._own = 0
         self._entries: dict[str, int] = {}
         self._pinned: dict[int, mmap.mmap] = {}
@@ -146,6 +147,7 @@ class _Module:
         assert cubin.startswith(b"\x7fELF")
         self._double._note_mode()
         self._cubin = cubin
+        self._double.newest_image = cubin
 
     def get_function(self, name: str) -> Any:
         assert name.encode() in self._cubin, f"the image has no {name}"

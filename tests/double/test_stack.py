@@ -54,7 +54,9 @@ def test_nothing_here_says_gpu(make_lab: Callable[..., gl.GrainManager]) -> None
     assert NAME in str(lab.metrics())
 
 
-def test_a_kernel_is_linked_at_its_first_use(make_lab: Callable[..., gl.GrainManager]) -> None:
+def test_a_kernel_is_linked_at_its_first_use(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
     """Would catch: an image that loses the kernels before, or is loaded beside a launch."""
     lab = make_lab("slots4-stream")
     grain = lab.grain()
@@ -63,6 +65,8 @@ def test_a_kernel_is_linked_at_its_first_use(make_lab: Callable[..., gl.GrainMan
     for name, expected in (("Add", 6), ("Mul", 9), ("Sub", 0), ("Add", 6)):
         grain.compute(f"kernels/{name}", inputs=[x, x], outputs=[z])
         assert (z.read().result(LIMIT_S) == expected).all()
+    for name in ("Add", "Mul", "Sub"):  # nothing runs the image here, so it is looked at
+        assert f"wide_gpures_{name}_".encode() in double.newest_image
 
 
 def test_a_program_runs_over_leases(make_lab: Callable[..., gl.GrainManager]) -> None:

@@ -375,3 +375,14 @@ def test_commas_that_are_no_subscripts_stay() -> None:
     x, z = np.arange(4, dtype="f4"), np.zeros(4, "f4")
     call(f, [x], [z])
     assert z.tolist() == [2, 2, 3, 4]
+
+
+def test_a_variable_that_outlives_its_index_is_refused() -> None:
+    """Catches a counter that is every index's at once, and the next call's too."""
+    for body in ("static int q = 0; z[i] = q++;", "thread_local float q; z[i] = q;"):
+        with pytest.raises(CompileError, match="outlives its index"):
+            cpp_kernel("f", "float* z", body)
+    table = cpp_kernel("f", "float* z", "static constexpr float t[2] = {1, 2}; z[i] = t[i % 2];")
+    z = np.zeros(4, "f4")
+    call(table, [], [z])
+    assert z.tolist() == [1, 2, 1, 2]

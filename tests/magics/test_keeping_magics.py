@@ -81,7 +81,7 @@ def test_names_that_mean_something_else_are_kept_and_said(notebook: Notebook) ->
     notebook("data = np.ones(5)\nx = None")
     said = repr(notebook("%grain_restore names"))
     assert said.splitlines()[0].endswith(": x, free")
-    for left in ("print", "class", "data (a ndarray (5,))", "np (a module)"):
+    for left in ("print", "class", "data (ndarray (5,))", "np (module)"):
         assert left in said, left
     assert "x = gl.manager().grain('names').handles['print'] gives one a name" in said
     assert notebook.names["data"].tolist() == [1] * 5

@@ -79,7 +79,8 @@ bool check_followed(PyObject* kernel, const Variant& variant, const Call& call, 
   for (u32 d = 0; d < variant.entry.indices; ++d) {
     PyTuple_SET_ITEM(extents, d, PyLong_FromLongLong(space[d]));
   }
-  raise_hook("index_space_misses", "(OOON)", kernel, output, missed, extents);
+  raise_hook("index_space_misses", "(OOONi)", kernel, output, missed, extents,
+             int(variant.adds_up >= 0));
   return false;
 }
 

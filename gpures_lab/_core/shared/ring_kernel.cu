@@ -32,6 +32,8 @@ struct BlockMemory {
   BlockClock<DeviceTime> clock;
   u64 beats;
   u32 rounds;
+  RingView ring;  // not a copy a thread: 14 registers that live across every call
+  alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
 };
 
 #if GPURES_POLLER_WARP
@@ -54,11 +56,9 @@ __device__ u32 run_of_lanes(bool yes) {
 #endif
 
 // Not inlined: what they keep across a call to a kernel is saved here, not in the serve loop.
-__device__ __noinline__ Answer compute_apart(const EngineView& engine, RingView& ring,
-                                             BlockMemory& memory, u8* scratch, const Slot& message,
-                                             u8* page);
-__device__ __noinline__ Answer run_program_apart(const EngineView& engine, RingView& ring,
-                                                 BlockMemory& memory, u8* scratch,
+__device__ __noinline__ Answer compute_apart(const EngineView& engine, BlockMemory& memory,
+                                             const Slot& message, u8* page);
+__device__ __noinline__ Answer run_program_apart(const EngineView& engine, BlockMemory& memory,
                                                  const Slot& message, u8* page, u64 position,
                                                  u64 epoch);
 
@@ -76,7 +76,6 @@ struct DeviceEnv {
   static constexpr u32 kIdleRounds = 8, kBusyRounds = 16;
 
   BlockMemory& memory;
-  u8* scratch;
 
   static constexpr i64 kFirstIndices = kBlockThreads;  // fewer would leave threads idle
 
@@ -105,16 +104,14 @@ struct DeviceEnv {
   }
   __device__ int call(const KernelEntry& kernel, const Arguments& arguments, i64 begin, i64 end) {
     return gpures_dispatch(kernel.id, arguments, begin, end,
-                           DeviceBlock(threadIdx.x, threads(), scratch));
+                           DeviceBlock(threadIdx.x, threads(), memory.scratch));
   }
-  __device__ Answer compute(const EngineView& engine, RingView& ring, const Slot& message,
-                            u8* page) {
-    return compute_apart(engine, ring, memory, scratch, message, page);
+  __device__ Answer compute(const EngineView& engine, RingView&, const Slot& message, u8* page) {
+    return compute_apart(engine, memory, message, page);
   }
-  __device__ Answer run_program(const EngineView& engine, RingView& ring, const Slot& message,
-                                u8* page, const Turn& turn) {
-    return run_program_apart(engine, ring, memory, scratch, message, page, turn.position,
-                             turn.epoch);
+  __device__ Answer run_program(const EngineView& engine, RingView&, const Slot& message, u8* page,
+                                const Turn& turn) {
+    return run_program_apart(engine, memory, message, page, turn.position, turn.epoch);
   }
   // Between the steps of a program: three loads across the bus, so only now and then.
   __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
@@ -126,17 +123,16 @@ struct DeviceEnv {
   }
 };
 
-__device__ Answer compute_apart(const EngineView& engine, RingView& ring, BlockMemory& memory,
-                                u8* scratch, const Slot& message, u8* page) {
-  DeviceEnv env{memory, scratch};
-  return Compute::run(env, engine, ring, message, page);
+__device__ Answer compute_apart(const EngineView& engine, BlockMemory& memory, const Slot& message,
+                                u8* page) {
+  DeviceEnv env{memory};
+  return Compute::run(env, engine, memory.ring, message, page);
 }
 
-__device__ Answer run_program_apart(const EngineView& engine, RingView& ring, BlockMemory& memory,
-                                    u8* scratch, const Slot& message, u8* page, u64 position,
-                                    u64 epoch) {
-  DeviceEnv env{memory, scratch};
-  return RunProgram::run(env, engine, ring, message, page,
+__device__ Answer run_program_apart(const EngineView& engine, BlockMemory& memory,
+                                    const Slot& message, u8* page, u64 position, u64 epoch) {
+  DeviceEnv env{memory};
+  return RunProgram::run(env, engine, memory.ring, message, page,
                          Turn{position, epoch, memory.batch.started, memory.batch.taken});
 }
 
@@ -175,8 +171,7 @@ extern "C" __global__ void __launch_bounds__(gpures::kBlockThreads + gpures::kPo
                        gpures::u64 epoch, gpures::u64 expected_out) {
   using namespace gpures;
   __shared__ BlockMemory memory;
-  __shared__ RingView ring;  // not a copy a thread: 14 registers that live across every call
-  __shared__ alignas(16) u8 scratch[kScratchBytes];  // of whichever kernel runs
+  RingView& ring = memory.ring;
   if (threadIdx.x == 0) {
     ring = rings[blockIdx.x];
     memory.clock.start();
@@ -187,7 +182,7 @@ extern "C" __global__ void __launch_bounds__(gpures::kBlockThreads + gpures::kPo
 #endif
   }
   __syncthreads();
-  DeviceEnv env{memory, scratch};
+  DeviceEnv env{memory};
 #if GPURES_POLLER_WARP
   if (threadIdx.x >= kBlockThreads) {
     PollerEnv poller{memory};

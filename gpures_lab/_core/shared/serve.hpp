@@ -31,6 +31,7 @@ struct Batch {  // what the poller hands to its block; in shared memory on a dev
   u32 alone;  // how many messages the leader has just run by itself
   // The leader's own, here because every register that lives across a call to a kernel is saved.
   u64 started;
+  u64 head;  // the block's: the next position, moved between rounds
   u64 quiet_since;
   u64 published;  // messages before it have been
   u64 oldest;     // when the first unpublished one was taken
@@ -203,22 +204,23 @@ template <class Env>
 GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epoch) {
   using Words = typename Env::Words;
   Batch& batch = env.batch();
-  u64 head = Words::get(ring.state->head);
   if (env.leader()) {
+    batch.head = Words::get(ring.state->head);
     batch.started = batch.quiet_since = batch.looked = env.now();
     if constexpr (kPollsApart<Env>) batch.collected = batch.seen_empty = 0;
     if (ring.index == 0) Words::store_release_sys(engine.control->started_epoch.value, epoch);
   }
+  env.sync();
   [[maybe_unused]] bool round_found = false;
   for (;;) {
     if constexpr (kPollsApart<Env>) {
-      if (env.leader()) begin_round_apart(env, engine, ring, batch, epoch, head);
+      if (env.leader()) begin_round_apart(env, engine, ring, batch, epoch, batch.head);
     } else if (polls(env)) {
       bool all = false;
       if constexpr (kLooksAhead<Env>) all = round_found;
-      const u32 count = take(env, ring, head, batch.messages, all);
+      const u32 count = take(env, ring, batch.head, batch.messages, all);
       if constexpr (kLooksAhead<Env>) round_found = count != 0;
-      if (env.leader()) begin_round(env, engine, ring, batch, epoch, head, count);
+      if (env.leader()) begin_round(env, engine, ring, batch, epoch, batch.head, count);
     }
     env.sync();
     // Messages in hand are served even when `leave` is up, at least one a launch: a worker that
@@ -226,13 +228,13 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
     u32 served = 0;
     while (served < batch.count) {
       if constexpr (kTogether<Env>) {
-        if (env.leader()) batch.alone = serve_alone(env, engine, ring, batch, head, served);
+        if (env.leader()) batch.alone = serve_alone(env, engine, ring, batch, batch.head, served);
         env.sync();
         served += batch.alone;
         if (served == batch.count) break;
       }
       const Slot& message = message_at(env, batch, served);
-      const u64 position = head + served;
+      const u64 position = batch.head + served;
       u8* page = ring.pages + (position & (ring.slot_count - 1)) * kPageBytes;
       if (env.leader()) {
         Words::store_relaxed_sys(ring.control->current.value, position + 1);
@@ -274,11 +276,11 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
       env.sync();
     }
     if (served != 0) {
-      head += served;
       if (env.leader()) {
+        batch.head += served;
         batch.quiet_since = batch.taken;
-        publish<Words>(ring, batch.published, head);
-        Words::put(ring.state->head, head);
+        publish<Words>(ring, batch.published, batch.head);
+        Words::put(ring.state->head, batch.head);
         Words::store_release_gpu(ring.state->active, batch.taken);
         if constexpr (kPollsApart<Env>) {  // every thread is done with its messages
           Words::store_release_block(env.fetched().done, batch.collected);

@@ -88,6 +88,15 @@ def _check_name(source: Source, tokens: list[Token], position: int, arrays: froz
             "variable of that name needs another one)",
             token.line,
         )
+    lasting = token.text == "thread_local" or (
+        token.text == "static" and following[:1] not in (["const"], ["constexpr"])
+    )
+    if lasting:
+        raise source.error(
+            f"a {token.text} variable outlives its index and is shared with others; use a local, "
+            "or an element of an array",
+            token.line,
+        )
     if token.text == "at" and before == "." and following[:1] == ["("]:
         raise source.error(
             ".at() ends the process when it is out of range; use a subscript", token.line

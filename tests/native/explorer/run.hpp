@@ -107,7 +107,7 @@ inline Scenario scenario(void (*begin)() = start, void (*end)() = finish) {
     }
   }
   for (CallFrame& frame : call_frames) {
-    result.regions.push_back({frame.space, sizeof(frame.space) + sizeof(frame.fault) + 8});
+    result.regions.push_back({frame.space, sizeof(frame.space) + sizeof(frame.fault) + 32});
   }
   return result;
 }

@@ -18,7 +18,9 @@ struct CallFrame {
   i64 space[kMaxIndices];
   i64 fault[kFaultWords];
   u64 stop;
-  i64 step;  // outer indices of the next slice
+  i64 step;   // outer indices of the next slice
+  u64 since;  // when the one before began
+  u8* page;
 
   GPURES_HD Arguments arguments() { return {data, sizes, shapes, params, space, fault}; }
 };
@@ -167,38 +169,46 @@ struct Compute {
   GPURES_HD static Answer call(Env& env, const EngineView& engine, RingView& ring,
                                const KernelEntry& kernel, const Arguments& frame, u8* page,
                                i64& step) {
-    const i64 outer = frame.space[0];
-    const i64 most = slice(kernel, frame.space);
-    u64 since = step < most && step < outer ? env.now() : 0;
     i64 begin = 0;
-    while (outer - begin > step) {
-      const int signal = env.call(kernel, frame, begin, begin + step);
-      if (signal != 0) return failed(signal);
-      begin += step;
-      env.beat(ring);
-      // One thread asks, so that the block ends together or goes on together.
+    if (frame.space[0] > step) {
+      // What lives across a call to a kernel is the block's, not each thread's: on a device those
+      // registers are what the serve loop would spill.
+      CallFrame& own = env.frame();
       if (env.leader()) {
-        env.frame().stop = must_stop<typename Env::Words>(engine, ring);
-        if (step < most) {
-          const u64 now = env.now();
-          env.frame().step = fitting(step, now - since, engine.lease_ticks, most);
-          since = now;
-        }
+        own.step = step;
+        own.since = varies(kernel) ? env.now() : 0;
       }
       env.sync();
-      const bool stop = env.frame().stop != 0;
-      if (step < most) step = env.frame().step;
-      env.sync();
-      if (stop) return {Status::kCancelled};
+      while (frame.space[0] - begin > own.step) {
+        const int signal = env.call(kernel, frame, begin, begin + own.step);
+        if (signal != 0) return failed(signal);
+        begin += own.step;
+        env.sync();
+        env.beat(ring);
+        // One thread asks, so that the block ends together or goes on together.
+        if (env.leader()) {
+          own.stop = must_stop<typename Env::Words>(engine, ring);
+          const i64 most = slice(kernel, frame.space);
+          if (own.step < most) {
+            const u64 now = env.now();
+            own.step = fitting(own.step, now - own.since, engine.lease_ticks, most);
+            own.since = now;
+          }
+        }
+        env.sync();
+        if (own.stop != 0) return {Status::kCancelled};
+      }
+      step = own.step;
     }
     return call_last(env, kernel, frame, begin, page);
   }
 
   // As many indices as take a quarter of the lease if `done` of them took `ticks`.
   GPURES_HD static i64 fitting(i64 done, u64 ticks, u64 lease, i64 most) {
-    const u64 fit = lease / 4 / (ticks / u64(done) + 1);
-    if (fit >= u64(most)) return most;
-    return fit > 0 ? i64(fit) : 1;
+    // As floats: two 64-bit divisions on a device take registers that the ring has not got.
+    const float fit = float(lease / 4) / (float(ticks) / float(done) + 1);
+    if (fit >= float(most)) return most;
+    return fit > 1 ? i64(fit) : 1;
   }
 
   GPURES_HD static Answer failed(int signal) {
@@ -210,12 +220,13 @@ struct Compute {
   template <class Env>
   GPURES_HD static Answer call_last(Env& env, const KernelEntry& kernel, const Arguments& frame,
                                     i64 begin, u8* page) {
+    if (env.leader()) env.frame().page = page;  // not a register of every thread's
     const int signal = env.call(kernel, frame, begin, frame.space[0]);
     if (signal != 0) return failed(signal);
     env.sync();  // every thread's faults are in
     if (frame.fault[0] != 0) {
       if (env.leader()) {
-        i64* detail = reinterpret_cast<i64*>(page);
+        i64* detail = reinterpret_cast<i64*>(env.frame().page);
         for (int w = 0; w < kFaultWords; ++w) detail[w] = frame.fault[w];
         detail[5] = kernel.id;  // a batch's rows have a kernel each; a program writes its own
       }
