@@ -36,10 +36,11 @@ class Borrow:
         grain._hold()
         self._outer, grain._task = grain._task, running_task()
         self._entered = True
+        # Looked at after earlier messages, a Release among them, have run.
+        if handle.released:
+            self.__exit__()
+            raise released(handle)
         try:
-            # Looked at after earlier messages, a Release among them, have run.
-            if handle.released:
-                raise released(handle)
             view = _native.view_of(handle)
             if not isinstance(view, tuple):
                 return view
