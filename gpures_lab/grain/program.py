@@ -57,6 +57,8 @@ class Program:
         self._late: list[_Late] = []
         self._words = 0
         self._handles: tuple[Any, ...] = ()
+        self._grains: tuple[Any, ...] = ()  # that its steps change
+        self._recorded = b""  # the late words of a run without params
         self._memory: ResidentArray | None = None
         self._state = "new"
 
@@ -124,6 +126,8 @@ class Program:
             )
         seen = {id(handle): handle for step in self._steps for handle in step.handles}
         self._handles = tuple(seen.values())
+        self._grains = tuple({id(each.grain): each.grain for each in self._handles}.values())
+        self._recorded = self._late_bytes({})
         written, nbytes = program_bytes(self._steps, late)
         store = self.grain._store()
         self._memory = store.allocate(nbytes)
@@ -173,22 +177,9 @@ class Program:
         manager = self.grain.manager
         if manager is None or memory.released:
             self.grain.ping()  # raises RingClosed with the cure
-        for name, value, least in (("repeat", repeat, 0), ("every", every, 1)):
-            if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise InvalidOption(f"{name}={value!r}: give an int of {least} or more")
-            if not least <= operator.index(value) <= MOST_ITERATIONS:
-                raise InvalidOption(f"{name}={value!r}: the range is {least} to {MOST_ITERATIONS}")
-        if params is not None and not isinstance(params, Mapping):
-            raise InvalidOption(
-                f"params={params!r} is a {type(params).__name__}; pass a dict of name: number"
-            )
-        given = dict(params or {})
-        unknown = set(given) - set(self.params)
-        if unknown:
-            raise InvalidOption(
-                f"the program has no parameter {', '.join(sorted(map(repr, unknown)))}; it has "
-                f"{', '.join(self.params) or 'none'}"
-            )
+        repeat = _count("repeat", repeat, 0)
+        every = _count("every", every, 1)
+        late = self._recorded if params is None else self._late_bytes(self._given(params))
         for handle in self._handles:
             if handle.released:
                 raise StaleHandle(
@@ -196,11 +187,7 @@ class Program:
                     "the program was recorded; record it again"
                 )
         item = 0 if until is None else _until_item(until)
-        late = b"".join(
-            _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
-            for each in self._late
-        )
-        grains = tuple({id(handle.grain): handle.grain for handle in self._handles}.values())
+        grains = self._grains
         for grain in grains:  # nobody deactivates them before the message is posted
             grain._pin()
         try:
@@ -209,9 +196,9 @@ class Program:
             completion: Completion[RunResult] = self.grain._run_program(
                 self,
                 memory,
-                operator.index(repeat),
+                repeat,
                 until,
-                operator.index(every),
+                every,
                 item,
                 late,
                 grains,
@@ -219,8 +206,27 @@ class Program:
         finally:
             for grain in grains:
                 grain._unpin()
-        manager._runs.add(self, operator.index(repeat), completion)
+        manager._runs.add(self, repeat, completion)
         return completion
+
+    def _given(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(params, Mapping):
+            raise InvalidOption(
+                f"params={params!r} is a {type(params).__name__}; pass a dict of name: number"
+            )
+        unknown = set(params) - set(self.params)
+        if unknown:
+            raise InvalidOption(
+                f"the program has no parameter {', '.join(sorted(map(repr, unknown)))}; it has "
+                f"{', '.join(self.params) or 'none'}"
+            )
+        return dict(params)
+
+    def _late_bytes(self, given: dict[str, Any]) -> bytes:
+        return b"".join(
+            _pack(each.name, each.pack, each.value, given.get(each.name, each.value))
+            for each in self._late
+        )
 
     def step_text(self, number: int) -> str:
         """Return what a step is, for messages: ``step 3 (Compute)``."""
@@ -247,6 +253,15 @@ class Program:
         names = f", params {', '.join(self.params)}" if self._late else ""
         many = "" if len(self) == 1 else "s"
         return f"<Program of {len(self)} step{many}, grain {self.grain.key!r}{names}>"
+
+
+def _count(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidOption(f"{name}={value!r}: give an int of {least} or more")
+    count = operator.index(value)
+    if not least <= count <= MOST_ITERATIONS:
+        raise InvalidOption(f"{name}={value!r}: the range is {least} to {MOST_ITERATIONS}")
+    return count
 
 
 def _pack(name: str, pack: int, recorded: Any, value: Any) -> bytes:

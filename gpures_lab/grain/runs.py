@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gpures_lab._core._native import Completion
@@ -39,8 +39,7 @@ class RunProgress:
     repeat: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(NamedTuple):  # made for every run: half the time of a frozen dataclass
     grain: str
     program: str | None
     steps: int
