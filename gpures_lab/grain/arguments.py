@@ -34,6 +34,8 @@ __all__ = [
     "check_out",
     "coerce",
     "foreign",
+    "no_arithmetic",
+    "no_subscript",
     "normalize_allocation",
     "not_a_handle",
     "pool_exhausted",
@@ -244,6 +246,25 @@ def not_a_handle(given: object) -> InvalidOption:
         hint = "pass what grain.allocate() returned"
     return InvalidOption(
         f"{type(given).__name__} is no resident array; {hint}", given=type(given).__name__
+    )
+
+
+def no_arithmetic(handle: ResidentArray) -> TypeError:
+    """Return the error of arithmetic on a handle."""
+    name = handle.name
+    return TypeError(
+        f"{name} stays on the device, and its handle does no arithmetic: write {name}[i] in a "
+        f"%%grain_compute cell or a @gl.kernel, or copy it to the host with np.asarray({name})"
+    )
+
+
+def no_subscript(handle: ResidentArray) -> TypeError:
+    """Return the error of an index on a handle."""
+    name = handle.name
+    return TypeError(
+        f"{name} stays on the device, and its handle has no elements: np.asarray({name}) copies "
+        f"it to the host, {name}.read(offset=, count=) and {name}.write(data, offset=) a part of "
+        f"it, and `with grain.borrow({name}) as array:` is the memory itself"
     )
 
 

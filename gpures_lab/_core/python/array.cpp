@@ -132,6 +132,22 @@ PyObject* repr(PyObject* object) {
   return text;
 }
 
+// What a NumPy user tries first gets the cure, where Python's own words would name none.
+PyObject* no_arithmetic(PyObject* left, PyObject* right) {
+  return raise_hook("no_arithmetic", "(O)", PyObject_TypeCheck(left, array_type) ? left : right);
+}
+PyObject* no_power(PyObject* left, PyObject* right, PyObject*) {
+  return no_arithmetic(left, right);
+}
+PyObject* no_sign(PyObject* object) { return no_arithmetic(object, object); }
+PyObject* no_subscript(PyObject* object, PyObject*) {
+  return raise_hook("no_subscript", "(O)", object);
+}
+int no_assignment(PyObject* object, PyObject*, PyObject*) {
+  no_subscript(object, nullptr);
+  return -1;
+}
+
 PyObject* enter(PyObject* object, PyObject*) { return Py_NewRef(object); }
 PyObject* leave(PyObject* object, PyObject*) {
   if (as(object)->live) {
@@ -184,6 +200,18 @@ PyType_Slot slots[] = {
     {Py_tp_members, members},
     {Py_tp_repr, reinterpret_cast<void*>(repr)},
     {Py_nb_int, reinterpret_cast<void*>(to_int)},
+    {Py_nb_add, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_subtract, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_multiply, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_true_divide, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_floor_divide, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_remainder, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_matrix_multiply, reinterpret_cast<void*>(no_arithmetic)},
+    {Py_nb_power, reinterpret_cast<void*>(no_power)},
+    {Py_nb_negative, reinterpret_cast<void*>(no_sign)},
+    {Py_nb_absolute, reinterpret_cast<void*>(no_sign)},
+    {Py_mp_subscript, reinterpret_cast<void*>(no_subscript)},
+    {Py_mp_ass_subscript, reinterpret_cast<void*>(no_assignment)},
     {0, nullptr}};
 
 PyType_Spec spec = {"gpures_lab.ResidentArray", sizeof(ResidentArrayObject), 0,
