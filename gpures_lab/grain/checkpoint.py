@@ -82,7 +82,7 @@ def _checkpoint(grain: Grain, *, replace: bool) -> Completion[int]:
             # checkpoint, which ours would replace with less.
             if owner._residency.is_stored(grain) and grain._etag is not None:
                 return grain._etag
-            return keep(grain, contents, replace=replace)
+            return keep(grain, contents, replace=replace, tidy=False)
         finally:
             grain._saving -= 1
 
@@ -158,8 +158,10 @@ def _is_durable_now(grain: Grain) -> None:
         with_durable.add(owner)
 
 
-def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
+def keep(grain: Grain, contents: Contents, *, replace: bool = False, tidy: bool = True) -> int:
     """Save contents under the grain's next etag, unless later ones of it are kept already.
+
+    Unless ``tidy``, the saver removes what the checkpoint before needed when it has answered.
 
     A checkpoint waits for its turn; a deactivation before it keeps what the grain held by then.
     """
@@ -178,6 +180,7 @@ def keep(grain: Grain, contents: Contents, *, replace: bool = False) -> int:
             memory_types=contents.memory_types,
             dtype=grain.dtype.name,
             pace=saver.pace,
+            tidy=tidy,
         )
         _is_durable_now(grain)
         grain._etag, grain._manifest, grain._hint = manifest.etag, manifest, None

@@ -163,6 +163,8 @@ class Saver:
                 _forget_frames(error)
                 self._note(job.promise.request, error)
                 job.promise._settle(error, True)
+            if self._store is not None:
+                self._store.tidy()
             with self._changed:
                 self._jobs = [each for each in self._jobs if each is not job]
                 del job

@@ -588,6 +588,7 @@ def test_a_grain_that_sleeps_as_a_checkpoint_which_another_writer_replaced(
     theirs = second.grain("g")
     theirs.allocate(3, name="x").write(9)
     assert theirs.checkpoint(replace=True).result(LIMIT_S) == 2
+    second._saver.drain()
     assert second._saver.store().usage().blobs == 1  # ours is gone
     assert set(x.read().result(LIMIT_S)) == {1}
     x.write(2)

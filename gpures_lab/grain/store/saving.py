@@ -49,6 +49,8 @@ class Save:
         self._limit_bytes, self._pace = limit_bytes, pace
         self._writer = secrets.token_hex(16)
         self._leased = False
+        self.replaced: set[str] = set()
+        """Digests that the checkpoint before needed and this one does not."""
 
     def __enter__(self) -> Self:
         return self
@@ -163,7 +165,7 @@ class Save:
                 )
             connection.execute(leases.delete().where(leases.c.writer == self._writer))
         self._leased = False
-        forget_blobs(self._database, self._blobs, before - needed)
+        self.replaced = before - needed
         return manifest
 
     def _give_up(self) -> None:

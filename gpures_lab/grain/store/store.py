@@ -100,6 +100,7 @@ class StateStore:
         blobs = blobs_url or default_blobs_url()
         self._limit_bytes = limit_bytes
         self._swept = False
+        self._replaced: list[set[str]] = []
         with explained("the state store"):
             self._database: Database = Database(state)
         self._place = self._database.name
@@ -128,6 +129,7 @@ class StateStore:
         memory_types: Mapping[str, str] | None = None,
         dtype: str = "float32",
         pace: Pace = FULL_SPEED,
+        tidy: bool = True,
     ) -> Manifest:
         """Keep a checkpoint; on return it survives a power cut.
 
@@ -146,6 +148,8 @@ class StateStore:
             Default of the grain's `allocate`.
         pace
             How fast to go.
+        tidy
+            False leaves what the checkpoint before alone needed to a later `tidy`.
 
         Raises
         ------
@@ -180,7 +184,7 @@ class StateStore:
                 )
                 for name, array in arrays.items()
             ]
-            return saving.commit(
+            manifest = saving.commit(
                 Manifest(
                     key=key,
                     etag=0,
@@ -193,6 +197,16 @@ class StateStore:
                 ),
                 expected_etag,
             )
+        self._replaced.append(saving.replaced)
+        if tidy:
+            self.tidy()
+        return manifest
+
+    def tidy(self) -> None:
+        """Remove what replaced checkpoints alone needed: 100 MiB take a fourth of their save."""
+        while self._replaced:
+            with suppress(IndexError):  # another thread was first
+                forget_blobs(self._database, self._blobs, self._replaced.pop())
 
     def latest(self, key: str) -> Manifest | None:
         """Return the manifest of the key's checkpoint; ``None`` if it has none."""
