@@ -49,7 +49,13 @@ class ComputeMagics(Magics):
     @option("--lang", choices=("python", "cpp"), default="python")
     @option("--in", dest="inputs", nargs="+", help="handles; found in the body when left out")
     @option("--out", dest="outputs", nargs="+", help="handles; found in the body when left out")
-    @option("--param", action="append", default=[], metavar="a=2.0", help="a number of the body")
+    @option(
+        "--param",
+        action="append",
+        default=[],
+        metavar="a=2.0",
+        help='a number of the body; quoted if it has spaces: --param "a=np.pi / 2"',
+    )
     @option("--n", help="count of indices; the first output's when left out")
     @option("--repeat", default="1", help="how often to run it")
     @option("--noblock", action="store_true", help="do not wait; the value is the completion")

@@ -26,12 +26,15 @@ class MetricName:
         Field of `ResidentMemoryMetrics` that it comes from.
     help
         What it counts, in the words of the documentation.
+    by_grain
+        Whether a grain has one of its own; the others are the device's alone.
     """
 
     name: str
     kind: Literal["counter", "gauge"]
     field: str
     help: str
+    by_grain: bool = False
 
 
 METRICS: Final = (
@@ -54,10 +57,17 @@ METRICS: Final = (
         "counter",
         "total_messages_processed",
         "Messages completed",
+        by_grain=True,
     ),
-    MetricName("gpures_messages_failed_total", "counter", "errors", "Messages that failed"),
     MetricName(
-        "gpures_messages_pending", "gauge", "pending_message_count", "Messages not done yet"
+        "gpures_messages_failed_total", "counter", "errors", "Messages that failed", by_grain=True
+    ),
+    MetricName(
+        "gpures_messages_pending",
+        "gauge",
+        "pending_message_count",
+        "Messages not done yet",
+        by_grain=True,
     ),
     MetricName("gpures_messages_held", "gauge", "held_message_count", "Messages held back"),
     MetricName(
@@ -67,10 +77,18 @@ METRICS: Final = (
         "Failed messages whose completion nobody has looked at",
     ),
     MetricName(
-        "gpures_allocations_active", "gauge", "active_allocation_count", "Allocations not released"
+        "gpures_allocations_active",
+        "gauge",
+        "active_allocation_count",
+        "Allocations not released",
+        by_grain=True,
     ),
     MetricName(
-        "gpures_allocations_bytes", "gauge", "total_allocated_bytes", "Bytes of those allocations"
+        "gpures_allocations_bytes",
+        "gauge",
+        "total_allocated_bytes",
+        "Bytes of those allocations",
+        by_grain=True,
     ),
     MetricName("gpures_grains_active", "gauge", "grains", "Grains with an activation"),
     MetricName(

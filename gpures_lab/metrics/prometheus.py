@@ -36,7 +36,8 @@ class MetricsCollector:
     source
         Its figures become series with an empty ``grain`` label.
     grains
-        More sources by grain key; each becomes a series with ``grain="key"``.
+        More sources by grain key; what a grain has of its own becomes a series with
+        ``grain="key"``.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class MetricsCollector:
         for name in METRICS:
             family = CounterMetricFamily if name.kind == "counter" else GaugeMetricFamily
             metric = family(name.name, name.help, labels=["grain"])
-            for key, metrics in rows:
+            for key, metrics in rows if name.by_grain else rows[:1]:
                 metric.add_metric([key], float(getattr(metrics, name.field)))
             yield metric
         latency = GaugeMetricFamily(
@@ -104,7 +105,8 @@ def prometheus_text(
     source
         A manager, or anything else with ``metrics()``.
     grains
-        Sources by grain key, exported under the label ``grain``; keys are escaped.
+        Sources by grain key: what they have of their own (messages, allocations, service times),
+        under the label ``grain``; keys are escaped.
 
     Raises
     ------

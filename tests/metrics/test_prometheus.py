@@ -93,6 +93,16 @@ def test_what_was_not_measured_is_not_exported(make_snapshot: MakeSnapshot) -> N
     assert "NaN" not in text
 
 
+def test_the_devices_figures_are_exported_once(make_snapshot: MakeSnapshot) -> None:
+    """Would catch: a sum over the series that counts one pool once a grain."""
+    one, other = Source(make_snapshot(pool_used_bytes=7)), Source(make_snapshot(pool_used_bytes=7))
+    lines = prometheus_text(one, grains={"a": other}).splitlines()
+    assert [line for line in lines if line.startswith("gpures_pool_used_bytes")] == [
+        'gpures_pool_used_bytes{grain=""} 7.0'
+    ]
+    assert 'gpures_allocations_bytes{grain="a"} 0.0' in lines
+
+
 def test_grain_keys_are_escaped(make_snapshot: MakeSnapshot) -> None:
     """Would catch: a key with a quote or a line break that forges another series."""
     key = 'a"b\\c\nd{} 1.0'
