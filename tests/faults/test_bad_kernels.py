@@ -34,7 +34,7 @@ def grain(tiny: gl.GrainManager) -> Iterator[gl.Grain]:
     [
         ("kernels/VectorAd", "did you mean kernels/VectorAdd"),
         ("vectoradd", "VectorAdd"),
-        ("nothing like it at all", "library has"),
+        ("nothing like it at all", r"gl\.library_kernels\(\) lists them"),
         ("", "no kernel ''"),
     ],
 )
