@@ -281,6 +281,8 @@ class NotebookPage:
         """Choose ``JupyterLab Light`` or ``JupyterLab Dark`` and wait for its style."""
         self.command("apputils:change-theme", theme=name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
+        # JupyterLab covers the page meanwhile: a screenshot would show its logo.
+        self.page.locator("#jupyterlab-splash").wait_for(state="detached")
 
     def poll(self, expression: str, argument: Any = None) -> None:
         """Wait for a JavaScript expression to be true, within the limit."""

@@ -24,7 +24,7 @@ def offered(notebook: Notebook, text: str) -> list[str]:
         ("%grain_alloc y --dt", ["--dtype"]),
         ("%%grain_compute --no", ["--noblock"]),
         ("%%grain_compute --lang ", ["cpp", "python"]),
-        ("%%grain_compute --name halv", ["halve"]),
+        ("%%grain_compute --name named_only_h", ["named_only_here"]),
         ("%grain_read gpu_", ["gpu_one", "gpu_two"]),
         ("%grain sc", ["scores"]),
     ],
@@ -34,7 +34,7 @@ def test_options_handles_grains_and_kernels(
 ) -> None:
     """Catches a matcher that is not asked, or that the built-in ones drown."""
     notebook("%grain scores\n%grain_alloc gpu_one 4\n%grain_alloc gpu_two 4\ngpu_host = 3")
-    notebook("%%grain_compute --name halve\ngpu_one[i] = 0.5 * gpu_two[i]")
+    notebook("%%grain_compute --name named_only_here\ngpu_one[i] = 0.5 * gpu_two[i]")
     assert offered(notebook, text) == wanted
 
 
