@@ -97,7 +97,6 @@ def test_durations_read_well(seconds: float, text: str) -> None:
 
 def test_the_page_holds_plots_and_asks_for_nothing(tmp_path: Path) -> None:
     """Would catch: a page that is empty without a network."""
-    pytest.importorskip("bokeh")
     from tests.benchmarks.latency import QUANTILES
     from tests.benchmarks.plots import write_html
 

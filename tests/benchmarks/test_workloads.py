@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 
 import gpures_lab as gl
 from tests.benchmarks.workloads import chain, heat, inference, kmeans, pagerank, zscore
@@ -35,11 +36,10 @@ def test_heat_spreads_and_the_edges_stay(grain: gl.Grain) -> None:
 
 def test_pagerank_stops_where_scipy_stops(grain: gl.Grain) -> None:
     """Would catch: rank lost in nodes without a way out, `until` looked at a step late."""
-    sparse = pytest.importorskip("scipy.sparse")
     matrix = pagerank.random_graph(60, 2)
     dangling = np.flatnonzero(np.asarray(matrix.sum(1)).ravel() == 0)
     assert dangling.size, "the graph should have a node without a way out"
-    assert sparse.issparse(matrix)
+    assert issparse(matrix)
     ours = pagerank.Ranks(grain, matrix)
     iterations = ours.solve()
     rank, wanted_iterations = pagerank.scipy_pagerank(matrix, dangling)
@@ -50,7 +50,6 @@ def test_pagerank_stops_where_scipy_stops(grain: gl.Grain) -> None:
 
 def test_pagerank_of_a_real_graph_equals_networkx(grain: gl.Grain) -> None:
     """Would catch: weights of edges ignored."""
-    pytest.importorskip("networkx")
     matrix, by_networkx = pagerank.real_graph()
     ours = pagerank.Ranks(grain, matrix)
     ours.solve()
@@ -59,7 +58,6 @@ def test_pagerank_of_a_real_graph_equals_networkx(grain: gl.Grain) -> None:
 
 def test_kmeans_finds_the_clusters(grain: gl.Grain) -> None:
     """Would catch: a stop before nothing changes, sums kept from the iteration before."""
-    pytest.importorskip("sklearn")
     points, start = kmeans.digits()
     points = points[:300]
     ours = kmeans.Clusters(grain, points)
@@ -92,7 +90,6 @@ def test_zscores_over_the_whole_window(grain: gl.Grain, size: int) -> None:
 
 def test_inference_of_single_digits_equals_all_at_once(grain: gl.Grain) -> None:
     """Would catch: a layer that reads the digit before, weights transposed."""
-    pytest.importorskip("sklearn")
     model, images, layers = inference.trained()
     network = inference.Network(grain, layers)
     found = np.full((40, 10), np.nan, np.float32)

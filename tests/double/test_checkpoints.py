@@ -1,6 +1,9 @@
 """The shared tests of checkpoints, run over the double of libcuda."""
 
+from tests.grain.engines import urls
 from tests.grain.test_checkpoint import *  # noqa: F403
+
+__all__ = ["urls"]
 
 # They borrow, which takes CuPy, or run a user's kernel, which takes a GPU.
 del test_the_cut_is_at_the_call  # noqa: F821

@@ -1,5 +1,5 @@
 """Managers for the tests of this folder."""
 
-from tests.grain.engines import any_lab, lab, make_lab, tiny
+from tests.grain.engines import any_lab, lab, make_lab, tiny, urls
 
-__all__ = ["any_lab", "lab", "make_lab", "tiny"]
+__all__ = ["any_lab", "lab", "make_lab", "tiny", "urls"]

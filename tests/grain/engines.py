@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import gpures_lab as gl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = [
     "LIMIT_S",
@@ -25,11 +27,13 @@ __all__ = [
     "Latch",
     "add",
     "any_lab",
+    "borrowed_elsewhere",
     "in_threads",
     "lab",
     "make_lab",
     "run_python",
     "tiny",
+    "urls",
     "wait_until",
 ]
 
@@ -70,6 +74,15 @@ def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., gl.GrainM
 def lab(make_lab: Callable[..., gl.GrainManager]) -> gl.GrainManager:
     """Return a manager with the default rings."""
     return make_lab("default")
+
+
+@pytest.fixture
+def urls(tmp_path: Path) -> dict[str, str]:
+    """Return the URLs of a store of the test's own."""
+    return {
+        "state_url": f"sqlite:///{tmp_path / 'state.sqlite'}",
+        "blobs_url": str(tmp_path / "blobs"),
+    }
 
 
 @pytest.fixture
@@ -150,6 +163,26 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         assert not thread.is_alive(), "a thread never came back"
     if failures:
         raise failures[0]
+
+
+@contextmanager
+def borrowed_elsewhere(grain: gl.Grain, handle: gl.ResidentArray) -> Iterator[None]:
+    """Let another thread hold a borrow until the block ends."""
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with grain.borrow(handle):
+            inside.set()
+            leave.wait(LIMIT_S)
+
+    thread = threading.Thread(target=hold, daemon=True)
+    thread.start()
+    assert inside.wait(LIMIT_S)
+    try:
+        yield
+    finally:
+        leave.set()
+        thread.join(LIMIT_S)
 
 
 def run_python(

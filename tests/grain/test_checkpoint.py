@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import gpures_lab as gl
-from tests.grain.engines import LIMIT_S, Latch, add
+from tests.grain.engines import LIMIT_S, Latch, add, borrowed_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
 # Managers of one store take each other's grains over here; at its close the older one says so.
 pytestmark = pytest.mark.filterwarnings("ignore:durable grain:RuntimeWarning")
-
-
-@pytest.fixture
-def urls(tmp_path: Path) -> dict[str, str]:
-    """Return the URLs of a store of the test's own."""
-    return {
-        "state_url": f"sqlite:///{tmp_path / 'state.sqlite'}",
-        "blobs_url": str(tmp_path / "blobs"),
-    }
 
 
 @pytest.fixture
@@ -333,20 +324,8 @@ def test_while_another_thread_borrows_it_waits_for_its_limit(
     lab = make_lab(full_wait_s=0.05, **urls)
     grain = lab.grain("g")
     x = grain.allocate(4)
-    inside, leave = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with grain.borrow(x):
-            inside.set()
-            leave.wait(LIMIT_S)
-
-    thread = threading.Thread(target=hold, daemon=True)
-    thread.start()
-    assert inside.wait(LIMIT_S)
-    with pytest.raises(gl.RingFull, match="borrowed"):
+    with borrowed_elsewhere(grain, x), pytest.raises(gl.RingFull, match="borrowed"):
         grain.checkpoint()
-    leave.set()
-    thread.join(LIMIT_S)
     kept(grain.checkpoint())
 
 

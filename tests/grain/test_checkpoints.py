@@ -16,15 +16,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def urls(tmp_path: Path) -> dict[str, str]:
-    """Return the URLs of a store of the test's own."""
-    return {
-        "state_url": f"sqlite:///{tmp_path / 'state.sqlite'}",
-        "blobs_url": str(tmp_path / "blobs"),
-    }
-
-
-@pytest.fixture
 def lab(make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]) -> gl.GrainManager:
     return make_lab("slots4", **urls)
 

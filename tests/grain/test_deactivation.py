@@ -14,22 +14,13 @@ import gpures_lab as gl
 from gpures_lab import environment
 from gpures_lab.grain import spill
 from gpures_lab.ring.wire import HostWork
-from tests.grain.engines import LIMIT_S, Latch, add, in_threads, run_python
+from tests.grain.engines import LIMIT_S, Latch, add, borrowed_elsewhere, in_threads, run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 MIB = 1 << 20
-
-
-@pytest.fixture
-def urls(tmp_path: Path) -> dict[str, str]:
-    """Return the URLs of a store of the test's own."""
-    return {
-        "state_url": f"sqlite:///{tmp_path / 'state.sqlite'}",
-        "blobs_url": str(tmp_path / "blobs"),
-    }
 
 
 @pytest.fixture(params=[False, True], ids=["spill", "durable"])
@@ -403,20 +394,11 @@ def test_a_deactivation_of_a_grain_that_another_thread_borrows(
     lab = make_lab(full_wait_s=0.05)
     grain = lab.grain("g")
     x = grain.allocate(4)
-    inside, leave = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with grain.borrow(x):
-            inside.set()
-            leave.wait(LIMIT_S)
-
-    thread = threading.Thread(target=hold, daemon=True)
-    thread.start()
-    assert inside.wait(LIMIT_S)
-    with pytest.raises(gl.RingFull, match="borrowed by another thread for 0.05 s"):
+    with (
+        borrowed_elsewhere(grain, x),
+        pytest.raises(gl.RingFull, match="borrowed by another thread for 0.05 s"),
+    ):
         grain.deactivate().result(LIMIT_S)
-    leave.set()
-    thread.join(LIMIT_S)
     asleep(grain)
 
 

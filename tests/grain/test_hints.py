@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def urls(tmp_path: Path) -> dict[str, str]:
-    """Return the URLs of a store of the test's own."""
-    return {
-        "state_url": f"sqlite:///{tmp_path / 'state.sqlite'}",
-        "blobs_url": str(tmp_path / "blobs"),
-    }
-
-
 def test_a_hint_is_of_the_last_checkpoint(
     make_lab: Callable[..., gl.GrainManager], urls: dict[str, str]
 ) -> None:
