@@ -2,6 +2,7 @@
 
 from tests.grain.engines import urls
 from tests.grain.test_checkpoint import *  # noqa: F403
+from tests.grain.test_restore import *  # noqa: F403
 
 __all__ = ["urls"]
 

@@ -27,8 +27,10 @@ __all__ = [
     "Latch",
     "add",
     "any_lab",
+    "asleep",
     "borrowed_elsewhere",
     "in_threads",
+    "kept",
     "lab",
     "make_lab",
     "run_python",
@@ -163,6 +165,20 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         assert not thread.is_alive(), "a thread never came back"
     if failures:
         raise failures[0]
+
+
+def kept(completion: gl.Completion[int]) -> int:
+    return completion.result(timeout=LIMIT_S)
+
+
+def asleep(grain: gl.Grain) -> gl.Grain:
+    """Deactivate, and see that the pool has the memory."""
+    before = grain.manager.metrics().used_pool_size_bytes
+    assert grain.deactivate().result(LIMIT_S) is None
+    assert "deactivated" in repr(grain)
+    assert grain.manager.metrics().used_pool_size_bytes < before
+    assert grain.metrics().active_allocation_count > 0
+    return grain
 
 
 @contextmanager
