@@ -15,7 +15,7 @@ from gpures_lab.grain.arguments import (
     wrong_size,
 )
 from gpures_lab.grain.device import adopt_kernel, grow_arena, start_device, wide_only
-from gpures_lab.grain.grain import allocate_named
+from gpures_lab.grain.named import allocate_named
 from gpures_lab.grain.program import not_recordable, other_ring, run_result
 from gpures_lab.grain.residency import make_room, wake
 from gpures_lab.grain.result import compute_result

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from gpures_lab._core import _native
-from gpures_lab.errors import DtypeMismatch, InvalidOption, StaleHandle
+from gpures_lab.errors import (
+    DeviceLost,
+    DtypeMismatch,
+    InvalidOption,
+    RingClosed,
+    RingStalled,
+    StaleHandle,
+)
 from gpures_lab.grain.arguments import not_a_handle
 from gpures_lab.grain.residency import wake
 from gpures_lab.grain.result import RunResult
@@ -130,8 +137,12 @@ class Program:
         self._recorded = self._late_bytes({})
         written, nbytes = program_bytes(self._steps, late)
         store = self.grain._store()
-        self._memory = store.allocate(nbytes)
-        store.write(self._memory, np.frombuffer(written, np.uint8), offset=0)
+        try:
+            self._memory = store.allocate(nbytes)
+            store.write(self._memory, np.frombuffer(written, np.uint8), offset=0)
+        except (DeviceLost, RingClosed, RingStalled):
+            self.grain.ping()  # raises the same in this grain's name: nobody made the store
+            raise
 
     def run(
         self,

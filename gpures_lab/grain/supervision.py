@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpures_lab.errors import DeviceLost, GpuResError
-from gpures_lab.grain.grain import Grain, allocate_named
+from gpures_lab.grain.grain import Grain
 from gpures_lab.grain.kept import programs_of
+from gpures_lab.grain.named import allocate_named
 from gpures_lab.grain.tracing import recorder_of
 from gpures_lab.grain.unseen import report_unseen
 from gpures_lab.metrics.units import bytes_text, plural

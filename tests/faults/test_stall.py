@@ -40,6 +40,8 @@ def run(code: str) -> str:
 def test_the_wait_stops_at_its_timeout_then_stalls_and_names_the_request() -> None:
     """A notebook that hangs; an error that names the message behind instead of the one stuck."""
     run("""
+with other.record() as early:
+    other.ping()
 with pytest.raises(TimeoutError, match=f"request {stuck.request} "):
     stuck.result(timeout=0.01)
 with pytest.raises(gl.RingStalled, match=rf"request {stuck.request} \\(Compute\\).*restart"):
@@ -50,6 +52,9 @@ with pytest.raises(gl.RingStalled, match=f"stalled at request {stuck.request} of
     other.ping()
 with pytest.raises(gl.RingStalled):
     grain.allocate(4)
+with pytest.raises(gl.RingStalled, match="of grain 'other'"):
+    with other.record() as program:
+        other.ping()
 assert lab.metrics().engine_state == "FAILED"
 assert lab.metrics().pending_message_count == 0
 repr(lab), repr(grain), repr(z), repr(stuck)
