@@ -239,7 +239,7 @@ def _storage(options: argparse.Namespace) -> int:
     except GpuResError as error:
         raise CannotRun(str(error)) from error
     print(json.dumps(found.to_json(), indent=2) if options.json else found)
-    return OK
+    return BAD_ANSWER if found.damaged else OK
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Self, cast
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from gpures_lab.grain.store.manifest import Manifest
 
 __all__ = ["Checkpoint", "HasCheckpoints"]
+
+logger = logging.getLogger("gpures_lab")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +104,20 @@ class HasCheckpoints:
     def checkpoints(self) -> dict[str, Checkpoint]:
         """Return what the store has, by key: ``if "scores" in lab.checkpoints(): lab.restore(…)``.
 
+        One whose manifest is damaged is left out, and a warning in the log says which.
+
         Raises
         ------
-        CheckpointCorrupt, InvalidOption, StateConflict
-            A manifest is damaged, the store cannot be used, or it stayed locked.
+        InvalidOption, StateConflict
+            The store cannot be used, or it stayed locked.
         """
         self._check_open()
         if not self._saver.exists():
             return {}
-        return {each.key: Checkpoint.of(each) for each in self._saver.store().list()}
+        found = self._saver.store().list()
+        for damaged in found.damaged:
+            logger.warning("%s", damaged)
+        return {each.key: Checkpoint.of(each) for each in found.manifests}
 
     def remove_checkpoint(self, key: str) -> None:
         """Remove a key's checkpoint and what only it held; a grain of that key keeps its memory.

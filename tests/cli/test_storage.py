@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,3 +92,27 @@ def test_a_damaged_database_exits_1(folder: Path, capsys: pytest.CaptureFixture[
     (folder / "state.sqlite").write_text("not a database " * 100)
     assert cli.main(["storage"]) == 1
     assert "no intact database" in capsys.readouterr().err
+
+
+def test_a_damaged_manifest_hides_no_other(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Would catch: one bad row, and nothing can be listed, not even to find what to remove."""
+    with StateStore() as store:
+        for key in ("bad", "gone", "good"):
+            store.save(key, {}, {"long": "state" * 9}, expected_etag=0)
+    with sqlite3.connect(folder / "state.sqlite") as connection:
+        for key, change in (("bad", "replace(manifest, 'state', 'stale')"), ("gone", "'nothing'")):
+            connection.execute(
+                f"UPDATE gpures_grains SET manifest = {change} WHERE manifest LIKE ?",  # noqa: S608
+                (f'%"{key}"%',),
+            )
+    connection.close()
+    assert cli.main(["storage"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("'good'  checkpoint 1 of ")
+    assert lines[1].startswith("checkpoint 1 of 'bad' is damaged: a manifest of ")
+    assert lines[2].startswith("checkpoint 1 of a key that cannot be read is damaged: ")
+    assert cli.main(["storage", "--remove", "bad", "--json"]) == 1
+    assert [one["key"] for one in json.loads(capsys.readouterr().out)["damaged"]] == [None]
+    assert cli.main(["storage", "--remove", "gone"]) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -86,3 +87,27 @@ def test_a_durable_grain_is_saved_again_after_its_checkpoint_was_removed(
     lab.remove_checkpoint("g")
     lab.close()
     assert make_lab(**urls).checkpoints()["g"].etag == 2
+
+
+def test_a_damaged_checkpoint_hides_no_other(
+    lab: gl.GrainManager, urls: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Would catch: one bad row, and nothing can be listed; a bad row left out in silence."""
+    for key in ("bad", "good"):
+        grain = lab.grain(key)
+        grain.state["says"] = "state"
+        grain.checkpoint().result(LIMIT_S)
+    with sqlite3.connect(urls["state_url"].removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "UPDATE gpures_grains SET manifest = replace(manifest, 'state', 'stale') "
+            "WHERE manifest LIKE '%\"bad\"%'"
+        )
+    connection.close()
+    assert set(lab.checkpoints()) == {"good"}
+    assert "checkpoint 1 of 'bad' is damaged" in caplog.text
+    with pytest.raises(gl.CheckpointCorrupt):
+        lab.restore("bad")
+    lab.remove_checkpoint("bad")
+    caplog.clear()
+    assert set(lab.checkpoints()) == {"good"}
+    assert not caplog.text

@@ -16,6 +16,7 @@ from gpures_lab.metrics.units import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gpures_lab.grain.store.listing import Damaged
     from gpures_lab.grain.store.manifest import Manifest
 
 __all__ = ["Storage"]
@@ -29,6 +30,7 @@ class Storage:
     usage: Usage
     removed: tuple[tuple[str, int], ...] = ()
     pruned: Pruned | None = None
+    damaged: tuple[Damaged, ...] = ()
 
     @classmethod
     def look(
@@ -53,7 +55,8 @@ class Storage:
         with StateStore(state_url, blobs_url) as store:
             removed = tuple((key, store.remove(key)) for key in remove)
             pruned = store.prune() if prune else None
-            return cls(tuple(store.list()), store.usage(), removed, pruned)
+            found = store.list()
+            return cls(found.manifests, store.usage(), removed, pruned, found.damaged)
 
     def to_json(self) -> dict[str, Any]:
         """Return the same as JSON."""
@@ -68,6 +71,7 @@ class Storage:
                 }
                 for one in self.checkpoints
             ],
+            "damaged": [dataclasses.asdict(one) for one in self.damaged],
             "usage": dataclasses.asdict(self.usage),
             "removed": [{"key": key, "etag": etag} for key, etag in self.removed],
             "pruned": dataclasses.asdict(self.pruned) if self.pruned else None,
@@ -81,6 +85,7 @@ class Storage:
             f"{plural(len(one.arrays), 'array')}, {one.nbytes:,} bytes"
             for one in self.checkpoints
         ]
+        lines += [str(one) for one in self.damaged]
         lines += [f"removed checkpoint {etag} of {key!r}" for key, etag in self.removed]
         if self.pruned:
             blobs = plural(self.pruned.blobs, "blob")

@@ -14,6 +14,7 @@ from gpures_lab.errors import CheckpointCorrupt, GpuResError, InvalidOption, Sta
 from gpures_lab.grain.store.blobs import BlobStore, encode
 from gpures_lab.grain.store.failures import explained
 from gpures_lab.grain.store.leftovers import forget_blobs, live_blobs, remove_dead
+from gpures_lab.grain.store.listing import Listing
 from gpures_lab.grain.store.manifest import (
     ArrayRecord,
     Json,
@@ -297,14 +298,13 @@ class StateStore:
         """Return the local file of a blob; None if blobs lie elsewhere."""
         return Path(self._blobs.path(digest)) if self._blobs.local else None
 
-    def list(self) -> list[Manifest]:
-        """Return the manifests of all checkpoints, by key."""
+    def list(self) -> Listing:
+        """Return all checkpoints, by key, the damaged ones apart."""
         from gpures_lab.grain.store.database import grains
 
         with explained(self._place), self._database.read() as connection:
             rows = connection.execute(grains.select().where(grains.c.manifest != "")).all()
-        found = [Manifest.from_text(row.manifest, row.digest) for row in rows]
-        return sorted(found, key=lambda manifest: manifest.key)
+        return Listing.of(rows)
 
     def usage(self) -> Usage:
         """Return what the store holds and what a prune would free."""

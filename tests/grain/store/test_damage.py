@@ -157,7 +157,7 @@ def test_the_default_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         store.save("g", {"x": np.arange(4)}, expected_etag=0)
     assert (tmp_path / "spaced name?#%" / "state.sqlite").exists()
     with StateStore() as again:
-        assert [manifest.key for manifest in again.list()] == ["g"]
+        assert [manifest.key for manifest in again.list().manifests] == ["g"]
 
 
 def test_blobs_behind_an_unknown_protocol(tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_removed_checkpoint_is_gone_and_its_etag_is_not_given_again(
     one, two = make_store(), make_store()
     one.save("g", {"x": np.zeros(9)}, {"n": 1}, expected_etag=0)
     assert two.remove("g") == 1
-    assert (two.latest("g"), two.list(), two.usage().blobs) == (None, [], 0)
+    assert (two.latest("g"), two.list().manifests, two.usage().blobs) == (None, (), 0)
     for again in (two.load, two.remove):
         with pytest.raises(StateConflict, match="'g' has no checkpoint"):
             again("g")
@@ -198,7 +198,7 @@ def test_reading_waits_for_no_writer(
     other = sqlite3.connect(tmp_path / "state" / "state.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     reader = make_store()
-    assert [each.key for each in reader.list()] == ["g"]
+    assert [each.key for each in reader.list().manifests] == ["g"]
     np.testing.assert_array_equal(reader.load("g")[1]["x"], np.ones(9))
     assert reader.usage().blobs == 1
     other.close()

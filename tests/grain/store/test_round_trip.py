@@ -82,7 +82,7 @@ def test_hostile_keys_stay_inside(store: StateStore, tmp_path: Path, key: str) -
     manifest, arrays = store.load(key)
     assert (manifest.key, manifest.state, [*arrays]) == (key, key, [key])
     assert [path.name for path in tmp_path.iterdir()] == ["state"]
-    assert sorted(each.key for each in store.list()) == sorted([key, "other"])
+    assert sorted(each.key for each in store.list().manifests) == sorted([key, "other"])
 
 
 @pytest.mark.parametrize(
