@@ -62,7 +62,7 @@ native-tests: $(STAMPS)/test-$(or $(CUDA),host)
 
 pytest: $(STAMPS)/test-$(or $(CUDA),host) $(STAMPS)/native
 	$(BIN)/python -m pytest --ignore=tests/browser \
-	  --numprocesses auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	  --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 # Types, format and the tests that need no browser.
 typescript: $(STAMPS)/test-$(or $(CUDA),host) $(LABEXTENSION)

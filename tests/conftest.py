@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -54,26 +54,37 @@ LONG = (
 )
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Group the tests for several processes (``--dist loadgroup``): a file stays in one.
-
-    So does tests/library, which compiles the library for itself; a notebook's tests need only that
-    notebook.
-    """
-    if not hasattr(config, "workerinput"):
-        return
-    for item in items:
-        path, _, name = item.nodeid.partition("::")
-        if path.startswith("tests/library/"):
-            path = "tests/library"
-        elif path == "tests/notebooks/test_rerun.py":
-            path = name
-        item.add_marker(pytest.mark.xdist_group(path))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
 
     def rank(item: pytest.Item) -> int:
         return next((n for n, long in enumerate(LONG) if item.nodeid.startswith(long)), len(LONG))
 
     items.sort(key=rank)
+
+
+def scope_of(nodeid: str) -> str:
+    """Which tests stay in one of several processes: those of a file, with two exceptions.
+
+    tests/library compiles the library for itself, once; a notebook's tests need only that notebook.
+    """
+    path, _, name = nodeid.partition("::")
+    if path.startswith("tests/library/"):
+        return "tests/library"
+    return name if path == "tests/notebooks/test_rerun.py" else path
+
+
+# Not --dist loadgroup: with pytest 9.2 the groups of pytest-xdist 3.8 have no effect.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand whole scopes to the processes."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByScope(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return scope_of(nodeid)
+
+    return ByScope(config, log)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
