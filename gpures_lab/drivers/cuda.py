@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from gpures_lab._core import _native
 from gpures_lab.drivers.cuda_probe import Probe, probe_device
+from gpures_lab.errors import InvalidOption
 
 if TYPE_CHECKING:
     from gpures_lab.drivers.driver import DeviceType, DriverName
@@ -126,10 +127,34 @@ class CudaDriver:
         memory = self.cupy.cuda.UnownedMemory(address, nbytes, owner, self.index)
         return self.cupy.ndarray(shape, dtype, self.cupy.cuda.MemoryPointer(memory, 0))
 
-    def finish_stream(self) -> None:
-        """Wait for what this thread has queued on CuPy's present stream."""
+    def stream_address(self, stream: object = None) -> int:
+        """Return the address of a stream of this device, on which nothing is captured now.
+
+        Parameters
+        ----------
+        stream
+            CuPy's, PyTorch's, Numba's, any object with ``__cuda_stream__``, or an address; None is
+            the one that this thread uses in CuPy at present.
+
+        Raises
+        ------
+        InvalidOption
+            It is no stream, or a graph is captured on it.
+        """
         with self.cupy.cuda.Device(self.index):
-            self.cupy.cuda.get_current_stream().synchronize()
+            if stream is None:
+                stream = self.cupy.cuda.get_current_stream()
+            address = _address_of(stream)
+            try:
+                captures = self.cupy.cuda.runtime.streamIsCapturing(address)
+            except self.cupy.cuda.runtime.CUDARuntimeError as error:
+                raise InvalidOption(f"stream={stream!r} cannot be used now: {error}") from error
+        if captures:
+            raise InvalidOption(
+                f"stream={stream!r} captures a graph: nothing that is queued on it runs before the "
+                "graph does; begin and end the capture inside the with block"
+            )
+        return address
 
     @property
     def event_driven(self) -> bool:
@@ -246,6 +271,22 @@ class CudaMemory:
             for stream in (self.ring_stream, *self.work_streams):
                 self._runtime.streamDestroy(stream)
             self.ring_stream, self.work_streams = 0, []
+
+
+def _address_of(stream: object) -> int:
+    if isinstance(stream, int) and not isinstance(stream, bool):
+        return stream
+    protocol = getattr(stream, "__cuda_stream__", None)
+    if callable(protocol):
+        return int(protocol()[1])
+    for name in ("ptr", "cuda_stream", "handle"):  # CuPy, PyTorch, Numba
+        found = getattr(stream, name, None)
+        if found is not None:
+            return int(getattr(found, "value", found) or 0)
+    raise InvalidOption(
+        f"stream={stream!r} is a {type(stream).__name__}: give a stream of CuPy, PyTorch or Numba, "
+        "an object with __cuda_stream__, or an address"
+    )
 
 
 # A module that is collected at exit would be unloaded, which waits for the device.

@@ -19,10 +19,11 @@ __all__ = ["Borrow", "running_task"]
 class Borrow:
     """Holds a grain's later messages back while a view of one allocation is in use."""
 
-    def __init__(self, grain: Grain, handle: object) -> None:
+    def __init__(self, grain: Grain, handle: object, stream: object = None) -> None:
         self._entered = False
         self._grain = grain
         self._handle = handle
+        self._stream = stream
         self._driver: Any = None
 
     def __enter__(self) -> Any:
@@ -45,6 +46,7 @@ class Borrow:
             if not isinstance(view, tuple):
                 return view
             driver = grain.manager.driver
+            driver.stream_address(self._stream)  # what cannot be waited for is refused here
             array = driver.array(view, handle.shape, handle.dtype)
             self._driver = driver
         except BaseException:  # no block is entered, so none is left
@@ -59,8 +61,15 @@ class Borrow:
         self._grain._task = self._outer
         try:
             if self._driver is not None:
-                # What was queued on the present stream comes before the grain's later messages.
-                self._driver.finish_stream()
+                # What was queued on the stream comes before the grain's later messages.
+                address = self._driver.stream_address(self._stream)
+                why = self._grain._join_stream(address)
+                if why:
+                    raise InvalidOption(
+                        f"the stream of this borrow, {address:#x}, cannot be waited for (CUDA "
+                        f"error {why}), so grain {self._grain.key!r} goes on at once: give a "
+                        "stream of the grain's device that lives until the block ends"
+                    )
         finally:
             self._grain._unhold()
 

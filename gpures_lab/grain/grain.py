@@ -134,19 +134,24 @@ class Grain(_native.GrainBase):
         """View an allocation without a copy, inside a ``with`` block.
 
         Waits for the grain's earlier messages, holds later ones back until the block ends, and
-        gives a NumPy array (host driver) over the memory itself. A view that outlives the
-        ``with`` keeps its block rented, but is no longer ordered with the grain.
+        gives a CuPy array (NumPy on the host driver) over the memory itself. A view that outlives
+        the ``with`` keeps its block rented, but is no longer ordered with the grain.
 
         Parameters
         ----------
         stream
-            For the CUDA driver; the host driver has no streams and takes only None.
+            On the CUDA driver, the stream on which the block queues its work: leaving the block
+            waits for nothing, and the grain goes on when the stream has come to this point. One of
+            CuPy, PyTorch or Numba, an object with ``__cuda_stream__``, or an address; None is
+            CuPy's present one as the block is left. Work on other streams is yours to join. The
+            host driver has no streams and takes only None.
 
         Raises
         ------
         StaleHandle, InvalidOption
-            The handle is not live, or a stream was given on the host driver; this thread is
-            inside `lab.quiesced()` and earlier messages wait for its end.
+            The handle is not live; a stream was given on the host driver, it is none, or a graph
+            is captured on it; this thread is inside `lab.quiesced()` and earlier messages wait for
+            its end.
         RingStalled, DeviceLost
             The engine has failed: a kernel may still be at the memory.
 
@@ -156,9 +161,10 @@ class Grain(_native.GrainBase):
         be seen: in its own thread, and in the asyncio task that entered it. Another task of that
         thread, or another thread, waits until the block ends: do not make the block wait for it.
         """
-        if stream is not None:
+        owner = self.manager
+        if stream is not None and owner is not None and owner.driver.name == "host":
             raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")
-        return Borrow(self, handle)
+        return Borrow(self, handle, stream)
 
     def submit(self, batch: NDArray[np.void], *, data: ArrayLike | None = None) -> Completion[None]:
         """Post many messages as one: the rows of `gl.messages`, with no Python object a row.

@@ -40,6 +40,7 @@ class RecordingCupy:
             hostAlloc=lambda size, flags: self._address("hostAlloc", size, flags),
             streamCreateWithPriority=lambda *given: self._address("stream", *given),
             streamCreateWithFlags=lambda flags: self._address("stream", flags),
+            streamIsCapturing=lambda _stream: False,
             **{f"cudaDevAttr{name}": number for name, number in numbers.items()},
         )
         for name in (

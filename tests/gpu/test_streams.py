@@ -94,3 +94,20 @@ def test_a_heavy_kernel_runs_wide(gpu: gl.GrainManager) -> None:
     np.testing.assert_array_equal(z.read().result(LIMIT_S), table[data % 300])
     with grain.record(), pytest.raises(gl.CompileError, match="no program and no batch"):
         grain.compute(heavy, inputs=[x], outputs=[z])
+
+
+def test_a_borrow_ends_when_its_stream_is_past(make_gpu: Callable[..., gl.GrainManager]) -> None:
+    """Would catch: a block that waits for the user's stream, or a grain that does not."""
+    import cupy
+
+    grain = make_gpu().grain()
+    size = 1 << 24
+    x = grain.allocate(size, dtype="int32")
+    for stream in (None, cupy.cuda.Stream(non_blocking=True)):
+        for _ in range(5):
+            x.write(0)
+            with grain.borrow(x, stream=stream) as array, stream or cupy.cuda.Stream.null:
+                for _ in range(200):
+                    array += 1
+            again = x.read()
+            assert (again.result(LIMIT_S) == 200).all()

@@ -203,8 +203,43 @@ bool CudaDriver::is_done(u32 slot, WorkResult& result) {
   return true;
 }
 
+// An error here is the user's stream: of another device, destroyed, or captured.
+bool CudaDriver::mark_stream(u64 stream, u32& mark, u64& why) {
+  constexpr unsigned kUntimed = 2;  // CU_EVENT_DISABLE_TIMING
+  ContextGuard guard(api_, device_.context);
+  if (free_marks_.empty()) {
+    Event made = nullptr;
+    if (const Result result = api_.event_create(&made, kUntimed); result != kSuccess) {
+      why = u64(result);
+      return false;
+    }
+    free_marks_.push_back(u32(marks_in_streams_.size()));
+    marks_in_streams_.push_back(made);
+  }
+  mark = free_marks_.back();
+  const Result result =
+      api_.event_record(marks_in_streams_[mark], reinterpret_cast<Stream>(stream));
+  why = u64(result);
+  if (result != kSuccess) return false;
+  free_marks_.pop_back();
+  return true;
+}
+
+bool CudaDriver::is_past(u32 mark) {
+  if (error_.load() != kSuccess) return false;
+  ContextGuard guard(api_, device_.context);
+  const Result result = api_.event_query(marks_in_streams_[mark]);
+  if (result == kNotReady) return false;
+  // What sticks to the context shows on our own stream too; else it is the mark's alone.
+  if (result != kSuccess && note(api_.stream_query(device_.ring_stream))) return false;
+  free_marks_.push_back(mark);
+  return true;
+}
+
 void CudaDriver::free_events() {
   ContextGuard guard(api_, device_.context);
+  for (Event event : marks_in_streams_) api_.event_destroy(event);
+  marks_in_streams_.clear();
   for (Slot& slot : slots_) {
     for (Event* event : {&slot.begun, &slot.ended}) {
       if (*event) api_.event_destroy(std::exchange(*event, nullptr));

@@ -40,6 +40,8 @@ class CudaDriver final : public Driver {
   Started start_work(u32 slot, const StreamWork& work, u64& why) override;
   bool is_done(u32 slot, WorkResult& result) override;
   u64 progress(u32 slot) override;
+  bool mark_stream(u64 stream, u32& mark, u64& why) override;
+  bool is_past(u32 mark) override;
   bool shutdown(u64 limit_ns) override;
 
   // In a quiesced window: the next launch runs this image.
@@ -78,6 +80,8 @@ class CudaDriver final : public Driver {
   u64 marks_ = 0;
   std::vector<Wide> wide_;  // changed in quiesced windows, in which no work starts
   Slot slots_[kWorkSlots];
+  std::vector<Event> marks_in_streams_;  // by mark
+  std::vector<u32> free_marks_;
   std::atomic<Result> error_{kSuccess};
 };
 

@@ -44,6 +44,11 @@ class Driver {
   virtual u64 progress(u32 /*slot*/) { return 0; }
   // The oldest work under way of its stream, which has `slot`, is done.
   virtual bool is_done(u32 /*slot*/, WorkResult&) { return false; }
+  // Marks the end of what the calling thread sees queued on a stream of the user's. False: `why`
+  // says what the driver thinks of that stream; nothing else has changed.
+  virtual bool mark_stream(u64 /*stream*/, u32& /*mark*/, u64& /*why*/) { return false; }
+  // Everything before the mark has run; the mark is gone then. The engine serializes these too.
+  virtual bool is_past(u32 /*mark*/) { return true; }
   // After `stop`. False: a worker did not end within the limit; its memory must stay.
   virtual bool shutdown(u64 limit_ns) = 0;
 };

@@ -295,7 +295,7 @@ bool Engine::wait_drained(u64 limit_ns) {
     u64 left = in_slots();
     if (left == 0) {  // what waited for them starts now, or waits for a borrower
       drive_works();
-      left = in_slots() + flying_count_;
+      left = in_slots() + flying_count_ + join_count_;
     }
     if (left == 0 || failed_) return true;
     {

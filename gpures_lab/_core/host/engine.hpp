@@ -132,6 +132,9 @@ class Engine {
     return std::make_unique<StreamWork>(kind, works_, ticks());
   }
   void work_posted();
+  // The end of a borrow: the grain goes on when the user's stream is past this point. By whoever
+  // holds the grain, before it lets go. False: see Driver::mark_stream.
+  bool join_stream(Grain& grain, u64 stream, u64& why);
   void drive_works();  // takes those that have ended, starts those that may; enters the driver
   // Until `ready()` (a cheap test under no lock), with completions taken meanwhile.
   template <class Ready>
@@ -273,6 +276,12 @@ class Engine {
   std::deque<Flying> flying_[kStreams];  // in the order in which they were started
   u64 started_works_[kStreams] = {};
   std::vector<std::unique_ptr<StreamWork>> left_behind_;
+  struct Join {
+    Grain* grain;
+    u32 mark;  // the driver's
+  };
+  std::vector<Join> joins_;  // ends of borrows that the user's streams have not come to
+  std::atomic<u64> join_count_{0};
   u32 works_held_ = 0;  // quiesced windows: nothing is started
   std::atomic<u64> works_moved_ns_{0};
 

@@ -36,14 +36,15 @@ void Engine::keep() {
   while (!stop_keeper_) {
     const bool work = work_left();
     const u64 now = steady_ns();
-    if (work || !exited_locked()) busy_until = now + kAwakeFor;
+    if (work || !exited_locked() || join_count_ != 0) busy_until = now + kAwakeFor;
     if (now >= busy_until) {
       keeper_asleep_ = true;
-      keeper_wake_.wait(lock,
-                        [&] { return stop_keeper_ || nudged_ || work_left() || !exited_locked(); });
+      keeper_wake_.wait(lock, [&] {
+        return stop_keeper_ || nudged_ || work_left() || join_count_ != 0 || !exited_locked();
+      });
       keeper_asleep_ = false;
       stall_since_ = 0;  // the clock starts again: nobody looked meanwhile
-    } else if (works_ != 0) {
+    } else if (works_ != 0 || join_count_ != 0) {
       // A work's end changes no word: it is asked for, ever less often while nothing moves.
       const u64 quiet = now - std::min(now, works_moved_ns_.load(std::memory_order_relaxed));
       lock.unlock();
@@ -58,7 +59,7 @@ void Engine::keep() {
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);
     }
-    const bool is_out = !failed_ && (!exited_locked() || flying_count_ != 0);
+    const bool is_out = !failed_ && (!exited_locked() || flying_count_ != 0 || join_count_ != 0);
     bool lost = device_lost_;
     lock.unlock();
     lost = lost || (is_out && driver_->is_lost());  // no poster waits for this call

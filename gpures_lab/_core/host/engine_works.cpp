@@ -11,11 +11,37 @@ void Engine::work_posted() {
   keeper_wake_.notify_one();  // it looks often from here on
 }
 
+bool Engine::join_stream(Grain& grain, u64 stream, u64& why) {
+  {
+    std::lock_guard works(works_mutex_);
+    u32 mark = 0;
+    if (!driver_->mark_stream(stream, mark, why)) return false;
+    if (driver_->is_past(mark)) return true;
+    grain.ring.begin_join(grain);
+    joins_.push_back({&grain, mark});
+    join_count_.fetch_add(1, std::memory_order_acq_rel);
+    works_moved_ns_ = steady_ns();
+  }
+  std::lock_guard lock(launch_mutex_);
+  keeper_wake_.notify_one();
+  return true;
+}
+
 void Engine::drive_works() {
-  if (works_.load(std::memory_order_acquire) == 0) return;
+  if (works_.load(std::memory_order_acquire) == 0 &&
+      join_count_.load(std::memory_order_acquire) == 0) {
+    return;
+  }
   if (options_.device && Unlocked::is_forbidden()) return nudge_keeper();
   const Unlocked unlocked(options_.device);
   std::lock_guard works(works_mutex_);
+  std::erase_if(joins_, [&](const Join& join) {
+    if (!driver_->is_past(join.mark)) return false;
+    works_moved_ns_ = steady_ns();
+    join.grain->ring.end_join(*join.grain);
+    join_count_.fetch_sub(1, std::memory_order_acq_rel);
+    return true;
+  });
   for (auto& flying : flying_) {
     while (!flying.empty()) {
       WorkResult result;
@@ -80,6 +106,9 @@ void Engine::abandon_works(Status cause) {
     }
     flying.clear();
   }
+  for (const Join& join : joins_) join.grain->ring.end_join(*join.grain);
+  joins_.clear();
+  join_count_ = 0;
 }
 
 // The keeper takes them: at exit nobody else calls the driver.

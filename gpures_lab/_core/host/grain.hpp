@@ -37,6 +37,7 @@ class Grain {
   u32 inflight = 0;      // in slots, not answered
   u32 flying = 0;        // on a stream, not ended: later messages are held back
   u32 stream = 0;        // which, while some are
+  u32 joins = 0;         // of those in flight, the ends of borrows on streams of the user's
   u64 touched = 0;       // changes by no message of its own: borrows, others' programs
   bool sending = false;  // a large transfer is being posted in parts
   std::unique_ptr<std::deque<Held>> held;  // made when first needed

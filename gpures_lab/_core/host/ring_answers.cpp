@@ -217,7 +217,8 @@ bool RingHost::is_closed() {
 GrainCounts RingHost::counts(Grain& grain) {
   std::lock_guard guard(mutex_);
   GrainCounts counts = grain.counts;
-  counts.pending = grain.inflight + grain.flying + (grain.held ? grain.held->size() : 0);
+  counts.pending =
+      grain.inflight + grain.flying - grain.joins + (grain.held ? grain.held->size() : 0);
   counts.touched = grain.touched;
   const u64 now = ticks();
   counts.idle_ns = TickScale::get().to_ns(now - std::min(now, grain.used));

@@ -109,6 +109,24 @@ bool RingHost::unhold(Grain& grain) {
   return free;
 }
 
+void RingHost::begin_join(Grain& grain) {
+  std::lock_guard guard(mutex_);
+  grain.stream = kUsersStream;
+  ++grain.flying;
+  ++grain.joins;
+}
+
+void RingHost::end_join(Grain& grain) {
+  WakeState found = kAwake;
+  {
+    std::lock_guard guard(mutex_);
+    --grain.flying;
+    --grain.joins;
+    if (!closed_ && flush_held()) found = committed();
+  }
+  if (found != kAwake) engine_.kick(view.index, found);
+}
+
 bool RingHost::may_sleep(const Grain& grain) {
   std::lock_guard guard(mutex_);
   return !refusing_ && !grain.sending && !is_held_back(grain);

@@ -122,6 +122,10 @@ class RingHost {
   enum class Hold : u8 { kDone, kLater, kNever };
   Hold try_hold(Grain& grain, u64 thread);
   bool unhold(Grain& grain);  // true: nobody holds it any more
+  // Work of the user's on this grain's memory, on the user's own stream: from its mark to its end
+  // nothing of the grain goes on. By whoever holds the grain.
+  void begin_join(Grain& grain);
+  void end_join(Grain& grain);
   // Nothing is held back, nobody holds, no transfer is half posted: the grain may be deactivated.
   bool may_sleep(const Grain& grain);
   // The id of a handle without memory is free again.

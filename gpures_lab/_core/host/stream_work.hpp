@@ -21,6 +21,7 @@ inline constexpr u32 kStreams = 3;
 inline constexpr u32 kSlotsEach = 32;                     // works under way at once on one stream
 inline constexpr u32 kWorkSlots = kStreams * kSlotsEach;  // slot s: stream s / kSlotsEach
 inline constexpr u64 kNeverBytes = ~u64{0};               // a threshold that nothing reaches
+inline constexpr u32 kUsersStream = kStreams;             // none of ours: nothing follows at once
 
 // A block of the pool that is nobody's array: given back when the work is gone, whichever way.
 class Scratch {

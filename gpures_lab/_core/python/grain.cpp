@@ -239,6 +239,17 @@ PyObject* unhold(PyObject* object, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// _join_stream(address): before _unhold(), what is queued on that stream of a device. 0, or the
+// driver's error.
+PyObject* join_stream(PyObject* object, PyObject* address) {
+  GrainObject* self = as(object);
+  const unsigned long long stream = PyLong_AsUnsignedLongLong(address);
+  if (PyErr_Occurred()) return nullptr;
+  u64 why = 0;
+  Py_BEGIN_ALLOW_THREADS self->engine->join_stream(*self->core, stream, why);
+  Py_END_ALLOW_THREADS return PyLong_FromUnsignedLongLong(why);
+}
+
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
@@ -343,6 +354,7 @@ PyMethodDef methods[] = {
     {"_live", live, METH_NOARGS, nullptr},
     {"_hold", hold, METH_NOARGS, nullptr},
     {"_unhold", unhold, METH_NOARGS, nullptr},
+    {"_join_stream", join_stream, METH_O, nullptr},
     {"_counts", counts, METH_NOARGS, nullptr},
     {"_service", service, METH_O, nullptr},
     {"_disown", disown, METH_NOARGS, nullptr},

@@ -27,7 +27,7 @@ namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
 std::atomic<int> launcher{0};
-std::atomic<int> fault{cuda::kSuccess}, refusal{0};
+std::atomic<int> fault{cuda::kSuccess}, refusal{0}, record_refusal{0};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
@@ -379,6 +379,7 @@ int event_destroy(void* event) {
 }
 int event_record(void* event, void* stream) {
   if (const int error = enter(false)) return error;
+  if (const int error = record_refusal.exchange(0)) return error;
   auto* e = static_cast<FakeEvent*>(event);
   const u64 number = e->recorded.fetch_add(1) + 1;
   static_cast<FakeStream*>(stream)->add([e, number] {
@@ -513,7 +514,11 @@ EXPORT void fake_cuda_hold_launches(int on) {
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
 EXPORT int fake_cuda_launcher() { return launcher; }
+EXPORT void fake_cuda_hold_stream(void* stream, int on) {
+  static_cast<FakeStream*>(stream)->hold(on != 0);
+}
 EXPORT void fake_cuda_refuse(int code) { refusal = code; }
+EXPORT void fake_cuda_refuse_record(int code) { record_refusal = code; }
 EXPORT void fake_cuda_fault(int code) { fault = code; }
 EXPORT FakeCounts fake_cuda_counts() {
   return {calls.load(), launches.load(), wide_launches.load(), wrong_context.load(),

@@ -39,10 +39,14 @@ void fake_cuda_block_threads(unsigned threads);
 void fake_cuda_poller(unsigned lanes);
 // A busy device: launches queue up and do not begin while this is on.
 void fake_cuda_hold_launches(int on);
+// One stream, a user's say, that does not move while this is on.
+void fake_cuda_hold_stream(void* stream, int on);
 // Thread of the newest launch of the ring kernel, as the system numbers it.
 int fake_cuda_launcher();
 // The next plain launch is refused with `code`; nothing else is wrong.
 void fake_cuda_refuse(int code);
+// The same of the next record of an event.
+void fake_cuda_refuse_record(int code);
 // What an illegal address does: running kernels are gone, and every later call fails with `code`.
 void fake_cuda_fault(int code);
 FakeCounts fake_cuda_counts();
