@@ -161,6 +161,7 @@ class Grain(_native.GrainBase):
         be seen: in its own thread, and in the asyncio task that entered it. Another task of that
         thread, or another thread, waits until the block ends: do not make the block wait for it.
         """
+        self._refuse_in_record("borrow")
         owner = self.manager
         if stream is not None and owner is not None and owner.driver.name == "host":
             raise InvalidOption("stream= is for the CUDA driver; the host driver has no streams")
@@ -210,7 +211,8 @@ class Grain(_native.GrainBase):
         ------
         InvalidOption
             Inside the block, for what a program cannot hold: `allocate`, `read`, `release`, a
-            write above 4 KiB, a grain of another ring.
+            write above 4 KiB, `borrow`, `checkpoint`, `deactivate`, `discard`, a grain of another
+            ring.
         """
         return Program(self, name)
 
@@ -288,6 +290,7 @@ class Grain(_native.GrainBase):
         RuntimeWarning
             Earlier messages failed and nobody looked at their completions.
         """
+        self._refuse_in_record("checkpoint")
         return checkpoint(self, replace=replace)
 
     def deactivate(self) -> Completion[None]:
@@ -311,6 +314,7 @@ class Grain(_native.GrainBase):
         RingClosed
             The manager is closed, or another process's.
         """
+        self._refuse_in_record("deactivate")
         return deactivate(self)
 
     def discard(self) -> None:
@@ -321,6 +325,7 @@ class Grain(_native.GrainBase):
         RingFull, RingStalled, DeviceLost, RingClosed
             A release could not be posted; the handles that are left stay live.
         """
+        self._refuse_in_record("discard")
         owner = self.manager
         if owner is None or not owner._residency.discard(self):
             for handle in self._live():

@@ -48,12 +48,17 @@ def test_what_a_program_cannot_hold_is_refused_and_the_rest_recorded(
             lambda: grain.write(z, np.ones(2000, np.float32)),
             lambda: grain.record().__enter__(),
             lambda: program.run(),
+            lambda: grain.borrow(z),
+            grain.checkpoint,
+            grain.deactivate,
+            grain.discard,
         ):
-            with pytest.raises(InvalidOption):
+            with pytest.raises(InvalidOption, match="record"):
                 call()
         grain.write(z, 3.0)
     assert len(program) == 1
     assert not np.asarray(z).any()
+    assert not grain.durable
     program.run().result(LIMIT_S)
     assert np.asarray(z).tolist() == [3] * 2000
 

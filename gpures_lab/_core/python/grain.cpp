@@ -361,6 +361,7 @@ PyMethodDef methods[] = {
     {"_use_dtype", use_dtype, METH_O, nullptr},
     {"_begin_record", grain_begin_record, METH_O, nullptr},
     {"_end_record", grain_end_record, METH_NOARGS, nullptr},
+    {"_refuse_in_record", grain_refuse_in_record, METH_O, nullptr},
     {"_program_store", grain_program_store, METH_NOARGS, nullptr},
     {"_run_program", grain_run_program, METH_VARARGS, nullptr},
     {"_submit", grain_submit, METH_VARARGS, nullptr},

@@ -228,6 +228,7 @@ PyObject* grain_allocate(PyObject* object, PyObject* const* args, Py_ssize_t cou
 PyObject* grain_compute(PyObject* object, PyObject* const* args, Py_ssize_t count, PyObject* names);
 PyObject* grain_begin_record(PyObject* object, PyObject* steps);
 PyObject* grain_end_record(PyObject* object, PyObject*);
+PyObject* grain_refuse_in_record(PyObject* object, PyObject* what);
 PyObject* grain_program_store(PyObject* object, PyObject*);
 PyObject* grain_run_program(PyObject* object, PyObject* args);
 PyObject* grain_submit(PyObject* object, PyObject* args);

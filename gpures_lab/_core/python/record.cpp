@@ -34,6 +34,13 @@ PyObject* grain_end_record(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
+// _refuse_in_record(what): raises for a call that is no message, while this thread records.
+PyObject* grain_refuse_in_record(PyObject*, PyObject* what) {
+  const char* text = PyUnicode_AsUTF8(what);
+  if (!text || (recording.steps && !refuse_to_record(text))) return nullptr;
+  Py_RETURN_NONE;
+}
+
 // A grain that owns the programs of this grain's ring, for allocate and write.
 PyObject* grain_program_store(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
