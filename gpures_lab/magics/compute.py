@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from IPython.core.magic import Magics, cell_magic, magics_class, needs_local_scope
+from IPython.core.magic import cell_magic, magics_class, needs_local_scope
 
 from gpures_lab import kernels  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.beside import MagicsBeside
 from gpures_lab.magics.display import TimedCompute
 from gpures_lab.magics.inference import FIRST_LINE, Uses, infer_python
 from gpures_lab.magics.inference_cpp import declaration, infer_cpp
@@ -29,18 +30,12 @@ __all__ = ["ComputeMagics"]
 
 
 @magics_class
-class ComputeMagics(Magics):
+class ComputeMagics(MagicsBeside):
     """The cell magic; the current grain is that of the line magics."""
 
     def __init__(self, shell: Any, lines: GrainMagics) -> None:
-        super().__init__(shell)
-        self._lines = lines
+        super().__init__(shell, lines)
         self._recipes = Recipes()
-
-    @property
-    def short_errors(self) -> bool:
-        """As configured for all magics."""
-        return bool(self._lines.short_errors)
 
     @cell_magic
     @needs_local_scope

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from IPython.core.magic import Magics, line_magic, magics_class, needs_local_scope
+from IPython.core.magic import line_magic, magics_class, needs_local_scope
 
 from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.beside import MagicsBeside
 from gpures_lab.magics.display import Line
 from gpures_lab.magics.progress import waited
 from gpures_lab.metrics.units import bytes_text, plural
 
 if TYPE_CHECKING:
     from gpures_lab.grain import Grain
-    from gpures_lab.magics.memory import GrainMagics
     from gpures_lab.magics.names import Names
 
 __all__ = ["KeepingMagics"]
@@ -25,17 +25,8 @@ AUTOMATIC = re.compile(r"a\d+")  # what an allocation without a name is called
 
 
 @magics_class
-class KeepingMagics(Magics):
+class KeepingMagics(MagicsBeside):
     """Checkpoints of the current grain."""
-
-    def __init__(self, shell: Any, lines: GrainMagics) -> None:
-        super().__init__(shell)
-        self._lines = lines
-
-    @property
-    def short_errors(self) -> bool:
-        """As configured for all magics."""
-        return bool(self._lines.short_errors)
 
     @line_magic
     @parsed()

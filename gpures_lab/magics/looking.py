@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import (
-    Magics,
     line_cell_magic,
     line_magic,
     magics_class,
@@ -17,6 +16,7 @@ from IPython.core.magic import (
 from gpures_lab import kernels  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.beside import MagicsBeside
 from gpures_lab.magics.listing import Listing
 
 if TYPE_CHECKING:
@@ -30,18 +30,12 @@ __all__ = ["LookingMagics"]
 
 
 @magics_class
-class LookingMagics(Magics):
+class LookingMagics(MagicsBeside):
     """What the current grain and its manager have done."""
 
     def __init__(self, shell: Any, lines: GrainMagics) -> None:
-        super().__init__(shell)
-        self._lines = lines
+        super().__init__(shell, lines)
         self._watch: Watch | None = None
-
-    @property
-    def short_errors(self) -> bool:
-        """As configured for all magics."""
-        return bool(self._lines.short_errors)
 
     @line_magic
     @parsed()

@@ -7,7 +7,6 @@ import dis
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import (
-    Magics,
     cell_magic,
     line_magic,
     magics_class,
@@ -17,28 +16,19 @@ from IPython.core.magic import (
 from gpures_lab import grain as grains  # its names come in when asked for
 from gpures_lab.errors import InvalidOption
 from gpures_lab.magics.arguments import option, parsed
+from gpures_lab.magics.beside import MagicsBeside
 from gpures_lab.magics.display import Line
 from gpures_lab.magics.progress import waited
 
 if TYPE_CHECKING:
-    from gpures_lab.magics.memory import GrainMagics
     from gpures_lab.magics.names import Names
 
 __all__ = ["ProgramMagics"]
 
 
 @magics_class
-class ProgramMagics(Magics):
+class ProgramMagics(MagicsBeside):
     """Programs of one shell; the current grain is that of the line magics."""
-
-    def __init__(self, shell: Any, lines: GrainMagics) -> None:
-        super().__init__(shell)
-        self._lines = lines
-
-    @property
-    def short_errors(self) -> bool:
-        """As configured for all magics."""
-        return bool(self._lines.short_errors)
 
     @cell_magic
     @needs_local_scope
