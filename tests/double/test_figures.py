@@ -13,16 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from tests.gpu import beside, crossover, figures, loops, measure, variants
+from tests.gpu import beside, crossover, figures, loops, measure, names, variants
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import gpures_lab as gl
 
-FEW = {"COUNT": 40, "WARM": 4, "LEAST": 1, "NOOPS": 200, "MESSAGES": 280, "REPEATS": 2}
-FEW |= {"PINGS": 20, "QUIET_S": 0, "SIDE": 8, "COPY_BYTES": 64}
-NEEDS_A_GPU = {"floors", "poll_variants"}  # a kernel of their own, processes of their own
+FEW: dict[str, float] = {
+    "COUNT": 40,
+    "WARM": 4,
+    "LEAST": 1,
+    "NOOPS": 200,
+    "MESSAGES": 280,
+    "REPEATS": 2,
+}
+FEW |= {"PINGS": 20, "MOST_S": 0.2, "QUIET_S": 0, "SIDE": 8, "COPY_BYTES": 64}
+# Kernels of their own, processes of their own.
+NEEDS_A_GPU = {"floors", "poll_variants"}
+NEEDS_A_GPU |= {"rival_chain", "rival_classic", "rival_heat", "rival_zscore"}  # test_rivals.py
 
 
 class _Event:
@@ -45,7 +54,7 @@ def _numpy_as_cupy() -> ModuleType:
         Event=_Event,
         get_elapsed_time=lambda _begun, _ended: 1.0,
         get_current_stream=lambda: stream,
-        Device=lambda _index: stream,
+        Device=lambda _index=0: stream,
         alloc_pinned_memory=lambda _bytes: SimpleNamespace(ptr=0),
     )
 
@@ -72,3 +81,8 @@ def test_a_figure_runs(
     found = figures.FIGURES[name]()
     assert found
     json.dumps(found)
+
+
+def test_the_names_are_the_figures() -> None:
+    """Would catch: a figure that the command does not know, or a name that no figure has."""
+    assert list(names.FIGURES) == list(figures.FIGURES)

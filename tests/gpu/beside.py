@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import gpures_lab as gl
-from tests.gpu.measure import LIMIT_S, busy_program, summary, timed
+from tests.gpu.measure import LIMIT_S, busy_program, median_us, summary, tell, timed
 
 __all__ = ["cost_to_others", "idle_exit", "lease_and_synchronize"]
 
@@ -20,6 +20,7 @@ COPY_BYTES = 256 << 20
 ENDLESS = 1 << 40
 PINGS = 5_000
 QUIET_S = 10
+MOST_S = 2.0
 
 
 def _device_us(cupy: Any, call: Callable[[], Any], repeats: int = 20) -> float:
@@ -78,6 +79,12 @@ def cost_to_others() -> dict[str, Any]:
 
     a = cupy.random.random((SIDE, SIDE), dtype=cupy.float32)
     x, y = cupy.zeros(COPY_BYTES, cupy.uint8), cupy.empty(COPY_BYTES, cupy.uint8)
+    few = cupy.zeros(256, cupy.float32)
+
+    def small() -> None:
+        cupy.add(few, few, out=few)
+        cupy.cuda.get_current_stream().synchronize()
+
     found: dict[str, Any] = {}
     for name, count, busy in (
         ("no ring", 0, False),
@@ -90,9 +97,13 @@ def cost_to_others() -> dict[str, Any]:
             found[name] = {
                 "matmul_us": _device_us(cupy, lambda: cupy.matmul(a, a)),
                 "copy_us": _device_us(cupy, lambda: cupy.copyto(y, x)),
+                # What a program feels that waits for each of its small kernels.
+                "small_and_wait_us": median_us(small),
             }
+        tell(found)
     for row in found.values():
         row["matmul_ratio"] = row["matmul_us"] / found["no ring"]["matmul_us"]
+        row["small_ratio"] = row["small_and_wait_us"] / found["no ring"]["small_and_wait_us"]
         row["copy_ratio"] = row["copy_us"] / found["no ring"]["copy_us"]
     return found
 
@@ -119,21 +130,32 @@ def lease_and_synchronize() -> dict[str, Any]:
             def ping(grain: gl.Grain = grain) -> None:
                 grain.ping().result(LIMIT_S)
 
-            alone = timed(ping, PINGS, PINGS // 10)
+            alone = _for_a_while(ping)
             other = threading.Thread(target=synchronize, daemon=True)
             launches = lab.metrics().relaunches
             other.start()
-            beside = timed(ping, PINGS, PINGS // 10)
+            beside = _for_a_while(ping)
             over.set()
             other.join(LIMIT_S)
             assert not other.is_alive(), "a synchronizing call did not return"
             found[f"linger {linger_us} us, lease {lease_ms} ms"] = {
-                "ping_alone": summary(alone, least=PINGS),
-                "ping_beside": summary(beside, least=PINGS),
+                "ping_alone": summary(alone, least=1),
+                "ping_beside": summary(beside, least=1),
                 "synchronize": summary(waits, least=1),
                 "relaunches": lab.metrics().relaunches - launches,
             }
+        tell(found)
     return found
+
+
+def _for_a_while(call: Callable[[], Any]) -> list[float]:
+    """Nanoseconds of so many calls, or of those of two seconds: one may take a whole lease."""
+    spans: list[float] = []
+    call()
+    end = time.perf_counter() + MOST_S
+    while not spans or (len(spans) < PINGS and time.perf_counter() < end):
+        spans.extend(timed(call, 1, 0))
+    return spans
 
 
 def idle_exit() -> dict[str, Any]:

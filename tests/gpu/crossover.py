@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import gpures_lab as gl
-from tests.gpu.measure import LIMIT_S, NEVER, median_us
+from tests.gpu.measure import LIMIT_S, NEVER, median_us, tell
 
 __all__ = ["dma", "wide", "wide_against_cupy"]
 
@@ -53,6 +53,7 @@ def dma() -> dict[str, Any]:
                 row[f"{name}_us"] = median_us(both)
                 np.testing.assert_array_equal(out, data)
             rows.append(row)
+            tell({"rows": rows})
     return {"rows": rows, "crossover_bytes": _crossover(rows)}
 
 
@@ -76,6 +77,7 @@ def wide() -> dict[str, Any]:
                 x.release()
                 z.release()
             rows.append(row)
+            tell({"rows": rows})
     return {"rows": rows, "crossover_bytes": _crossover(rows)}
 
 

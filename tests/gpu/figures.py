@@ -5,75 +5,65 @@ Each runs in a process of its own, so that one hang or fault costs one row. Ever
 
 from __future__ import annotations
 
-import ctypes
-import json
-import subprocess
+import argparse
 import sys
-import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import gpures_lab as gl
 from gpures_lab._core import _native
+from tests.gpu import dump
 from tests.gpu.beside import cost_to_others, idle_exit, lease_and_synchronize
 from tests.gpu.crossover import dma, wide, wide_against_cupy
+from tests.gpu.floors import floors
 from tests.gpu.loops import classic_loop, classic_loop_on_four, eight_rings
-from tests.gpu.measure import COUNT, LIMIT_S, WARM, summary, timed
+from tests.gpu.measure import COUNT, LIMIT_S, WARM, summary, tell, timed
+from tests.gpu.rival_chain import rival_chain
+from tests.gpu.rival_classic import rival_classic
+from tests.gpu.rival_heat import rival_heat
+from tests.gpu.rival_zscore import rival_zscore
 from tests.gpu.variants import poll_variants
 
 __all__ = ["FIGURES", "main"]
 
-HERE = Path(__file__).parent
 NOOPS = 200_000
 
 
-def floors() -> dict[str, Any]:
-    """The bare flag and the slot ping-pong."""
+def first_message() -> dict[str, Any]:
+    """What the first message of a process waits for, by parts; the second beside it."""
+    begun = time.perf_counter()
+    spent: dict[str, Any] = {}
+
+    def lap(name: str) -> None:
+        nonlocal begun
+        now = time.perf_counter()
+        spent[f"{name}_s"], begun = now - begun, now
+        tell(spent)
+
     import cupy
 
-    module = cupy.RawModule(code=(HERE / "floor.cu").read_text(encoding="utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        library = Path(folder) / "floor.so"
-        subprocess.run(
-            [
-                "c++",
-                "-std=c++20",
-                "-O3",
-                "-shared",
-                "-fPIC",
-                "-o",
-                library,
-                HERE / "floor_host.cpp",
-            ],
-            check=True,
-        )
-        host = ctypes.CDLL(str(library))
-    host.ping_pong.restype = ctypes.c_ulonglong
-    found: dict[str, Any] = {}
-    for name, words in (("flag", 0), ("slot", 7)):
-        memory = cupy.cuda.PinnedMemory(4096, 3)
-        ctypes.memset(memory.ptr, 0, 4096)
-        spans = np.zeros(WARM + COUNT, np.uint64)
-        kernel = module.get_function(f"{name}_floor")
-        with cupy.cuda.Stream(non_blocking=True):
-            back = memory.ptr + 1024
-            kernel((1,), (1,), (np.uint64(memory.ptr), np.uint64(back), np.uint64(spans.size)))
-            done = host.ping_pong(
-                ctypes.c_void_p(memory.ptr),
-                ctypes.c_void_p(back),
-                ctypes.c_ulonglong(spans.size),
-                words,
-                ctypes.c_void_p(spans.ctypes.data),
-            )
-        cupy.cuda.Device().synchronize()
-        found[name] = summary(spans[WARM:done])
-    # Beyond it the machine was not itself, and nothing may be compared with it.
-    found["void"] = found["flag"]["p50_ns"] > 4_000
-    return found
+    lap("import_cupy")
+    cupy.zeros(1).sum()
+    cupy.cuda.Device().synchronize()
+    lap("cupys_first_kernel")
+    with gl.GrainManager(device="cuda:0") as lab:
+        grain = lab.grain()
+        lap("manager")
+        grain.ping().result(LIMIT_S)
+        lap("first_message")
+        grain.ping().result(LIMIT_S)
+        lap("second_message")
+        x = grain.allocate(16)
+        x.write(2)
+        grain.compute("kernels/Sub", inputs=[x, x], outputs=[x]).result(LIMIT_S)
+        lap("first_kernel")
+        assert not x.read().result(LIMIT_S).any()
+    lap("close")
+    return spent
 
 
 def noop_native() -> dict[str, Any]:
@@ -209,7 +199,7 @@ def transfers() -> dict[str, Any]:
         grain = lab.grain()
         x, data, out = grain.allocate(1024), np.ones(1024, np.float32), np.zeros(1024, np.float32)
         x.write(data).result(LIMIT_S)
-        found = {}
+        found: dict[str, Any] = {}
         for name, call in (
             ("write", lambda: x.write(data)),
             ("read", lambda: x.read(out=out)),
@@ -221,14 +211,19 @@ def transfers() -> dict[str, Any]:
             last.result(LIMIT_S)
             found[f"{name}_ns"] = (time.perf_counter() - since) / COUNT * 1e9
         assert (out == 1).all()
+        # One at a time: what the trips across the bus take, not how many fit on it.
+        out[:] = 0
+        found["write_alone"] = summary(timed(lambda: x.write(data).result(LIMIT_S)))
+        found["read_alone"] = summary(timed(lambda: x.read(out=out).result(LIMIT_S)))
+        assert (out == 1).all()
         return found
 
 
-# In the order of their worth: what the time does not reach is the last of these.
 FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         floors,
+        first_message,
         noop_native,
         noop_python,
         saxpy,
@@ -240,6 +235,10 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
         classic_loop,
         wide_against_cupy,
         idle_exit,
+        rival_chain,
+        rival_classic,
+        rival_heat,
+        rival_zscore,
         cost_to_others,
         wide,
         dma,
@@ -250,10 +249,23 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def main() -> None:
-    """Print one figure."""
-    sys.stdout.write(json.dumps(FIGURES[sys.argv[1]]()) + "\n")
+def main(arguments: list[str] | None = None) -> int:
+    """Print one figure; where it fails or does not come, where the engines are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=FIGURES)
+    parser.add_argument("--limit", type=float, default=600, metavar="S", help="ends it after S s")
+    options = parser.parse_args(arguments)
+    late = dump.after(options.limit, 1, lambda said: print(said, file=sys.stderr))  # noqa: T201
+    dump.before_closing(sys.stderr.write)
+    try:
+        tell(FIGURES[options.name]())
+    except BaseException:  # noqa: BLE001 - told, and the exit code says it
+        traceback.print_exc()
+        return 1
+    finally:
+        late.cancel()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -99,9 +99,22 @@ void a_preempted_block_asks_the_timer() {
   }
 }
 
+// A program of slow steps must not stay for sixty-four of them, and one of quick steps looks
+// seldom.
+void a_long_step_is_looked_up_after() {
+  Glances glances;
+  glances.start(0xffffff00u);  // the cycles' low half wraps in between
+  u32 cycles = 0xffffff00u;
+  int looks = 0;
+  for (u64 step = 1; step <= 640; ++step) looks += glances.due(step, cycles += 1'500);
+  CHECK(looks >= 10 && looks <= 20);
+  for (u64 step = 1; step <= 10; ++step) CHECK(glances.due(step, cycles += 30'000'000));
+}
+
 }  // namespace
 
 int main() {
+  a_long_step_is_looked_up_after();
   short_spans_are_told_between_ticks();
   before_the_fit_only_ticks_count();
   long_spans_are_the_timers_own();

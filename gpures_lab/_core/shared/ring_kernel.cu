@@ -30,6 +30,7 @@ struct BlockMemory {
 #endif
   CallFrame frame;
   BlockClock<DeviceTime> clock;
+  Glances glances;
   u64 beats;
   u32 rounds;
   RingView ring;  // not a copy a thread: 14 registers that live across every call
@@ -113,9 +114,16 @@ struct DeviceEnv {
                                 const Turn& turn) {
     return run_program_apart(engine, memory, message, page, turn.position, turn.epoch);
   }
-  // Between the steps of a program: three loads across the bus, so only now and then.
+  // Words of a page, into the scratch area of the kernel that is not running yet.
+  __device__ const u64* gather(const u64* page, u64 count) {
+    u64* const words = reinterpret_cast<u64*>(memory.scratch);
+    for (u64 w = thread(); w < count; w += threads()) words[w] = page[w];
+    sync();
+    return words;
+  }
+  // Between the steps of a program: loads across the bus, so only now and then.
   __device__ void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64 step) {
-    if (step % 64 != 0) return;
+    if (!memory.glances.due(step, u32(clock()))) return;
 #if !GPURES_POLLER_WARP  // which reads them all the time
     if (ring.index == 0) mirror_host_words<Words>(engine, epoch);
 #endif
@@ -175,6 +183,7 @@ extern "C" __global__ void __launch_bounds__(gpures::kBlockThreads + gpures::kPo
   if (threadIdx.x == 0) {
     ring = rings[blockIdx.x];
     memory.clock.start();
+    memory.glances.start(u32(clock()));
     memory.beats = memory.rounds = 0;
 #if GPURES_POLLER_WARP
     memory.fetched.put = memory.fetched.empty = memory.fetched.done = memory.fetched.over = 0;

@@ -14,26 +14,30 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
 #include "cuda/api.hpp"
+#include "fake_cuda/block.hpp"
 #include "host/stream_work.hpp"
 #include "shared/serve.hpp"
 
 using namespace gpures;
+using namespace fake;
 
 namespace {
 
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
 std::atomic<int> launcher{0};
-std::atomic<int> fault{cuda::kSuccess}, refusal{0}, record_refusal{0};
+std::atomic<int> refusal{0}, record_refusal{0};
+std::atomic<bool> reset{false};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
 int the_context, the_ring_kernel;
-
-struct Killed {};  // a kernel that a fault ended
+std::mutex entries_mutex;
+std::set<void*> ring_entries{&the_ring_kernel};
 
 // Device memory --------------------------------------------------------------------------------
 
@@ -97,153 +101,6 @@ std::mutex streams_mutex;
 std::vector<FakeStream*> streams;
 
 // Blocks ---------------------------------------------------------------------------------------
-
-// __syncthreads() of one block; a fault lets nobody wait for ever.
-class BlockBarrier {
- public:
-  explicit BlockBarrier(unsigned threads) : threads_(threads) {}
-  void wait() {
-    if (threads_ == 1) return;
-    std::unique_lock lock(mutex_);
-    const u64 round = round_;
-    if (++waiting_ == threads_) {
-      waiting_ = 0;
-      ++round_;
-      changed_.notify_all();
-      return;
-    }
-    while (round_ == round) {
-      if (fault.load() != cuda::kSuccess) throw Killed{};
-      changed_.wait_for(lock, std::chrono::milliseconds(5));
-    }
-  }
-
- private:
-  const unsigned threads_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  unsigned waiting_ = 0;
-  u64 round_ = 0;
-};
-
-struct Block {
-  Block(unsigned threads, unsigned lanes)
-      : threads(threads),
-        lanes(lanes),
-        barrier(threads),
-        lanes_barrier(lanes),
-        whole_barrier(threads + lanes) {}
-  const unsigned threads, lanes;  // `lanes` of a poller apart, 0: the block polls itself
-  BlockBarrier barrier, lanes_barrier, whole_barrier;
-  bool votes[32] = {};
-  unsigned rounds = 0;
-  Batch batch{};
-  Fetched fetched{};
-  CallFrame frame{};
-};
-
-u64 global_timer() {
-  return u64(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                 std::chrono::steady_clock::now().time_since_epoch())
-                 .count());
-}
-
-u32 run_of_lanes(Block& block, BlockBarrier& barrier, unsigned lane, unsigned lanes, bool yes) {
-  block.votes[lane] = yes;
-  barrier.wait();
-  u32 count = 0;
-  while (count < lanes && block.votes[count]) ++count;
-  barrier.wait();
-  return count;
-}
-
-class FakeEnv {
- public:
-  using Words = HostWords;
-  static constexpr u32 kLanes = 32;  // all threads of a block here
-  static constexpr i64 kFirstIndices = 16;
-  FakeEnv(Block& block, unsigned thread) : block_(block), thread_(thread) {}
-
-  bool leader() const { return thread_ == 0; }
-  u32 thread() const { return thread_; }
-  u32 threads() const { return block_.threads; }
-  void sync() const { block_.barrier.wait(); }
-  Batch& batch() { return block_.batch; }
-  CallFrame& frame() { return block_.frame; }
-  u64 now() const {
-    if (fault.load() != cuda::kSuccess) throw Killed{};
-    return global_timer();
-  }
-  void beat(RingView& ring) {
-    if (leader()) Words::store_relaxed_sys(ring.control->beat.value, ++beats_);
-  }
-  void idle(const EngineView& engine, RingView& ring, u64 epoch, u64, u64 started,
-            u64 quiet_since) {
-    check_deadlines<Words>(engine, ring, epoch, now(), started, quiet_since);
-    std::this_thread::yield();
-  }
-  u32 run_of(bool yes) const {
-    return run_of_lanes(block_, block_.barrier, thread_, block_.threads, yes);
-  }
-  bool attends(u32 count) { return count == 0 || ++block_.rounds % 4 == 0; }
-  Answer compute(const EngineView& engine, RingView& ring, const Slot& message, u8* page) {
-    return Compute::run(*this, engine, ring, message, page);
-  }
-  Answer run_program(const EngineView& engine, RingView& ring, const Slot& message, u8* page,
-                     const Turn& turn) {
-    return RunProgram::run(*this, engine, ring, message, page, turn);
-  }
-  // Kernels are the host's functions, written for one thread.
-  int call(const KernelEntry& kernel, const Arguments& frame, i64 begin, i64 end) const {
-    if (kernel.code == 0) return kNotInImage;  // a user's: only a GPU could run it
-    if (!leader()) return 0;
-    reinterpret_cast<gpures_kernel>(kernel.code)(
-        frame.data, frame.sizes, frame.shapes, frame.params, frame.space, begin, end, frame.fault);
-    return 0;
-  }
-  void look(const EngineView& engine, RingView& ring, u64 epoch, u64 started, u64) {
-    if (ring.index == 0 && block_.lanes == 0) mirror_host_words<Words>(engine, epoch);
-    if (now() - started > engine.lease_ticks) tell_leave<Words>(engine, epoch);
-  }
-
- protected:
-  Block& block_;
-
- private:
-  const unsigned thread_;
-  u64 beats_ = 0;
-};
-
-class FakeApartEnv : public FakeEnv {
- public:
-  using FakeEnv::FakeEnv;
-  static constexpr bool kPollsApart = true;
-  Fetched& fetched() const { return block_.fetched; }
-  void relax() const { std::this_thread::yield(); }
-};
-
-class FakePollerEnv {
- public:
-  using Words = HostWords;
-  static constexpr u32 kLanes = 32;
-  static constexpr bool kPollsApart = true;
-  FakePollerEnv(Block& block, unsigned lane) : block_(block), lane_(lane) {}
-
-  bool leader() const { return lane_ == 0; }
-  u32 thread() const { return lane_; }
-  u32 run_of(bool yes) const {
-    if (fault.load() != cuda::kSuccess) throw Killed{};
-    return run_of_lanes(block_, block_.lanes_barrier, lane_, block_.lanes, yes);
-  }
-  void sync_lanes() const { block_.lanes_barrier.wait(); }
-  bool attends(u32 count) { return count == 0 || ++block_.rounds % 4 == 0; }
-  Fetched& fetched() const { return block_.fetched; }
-  void relax() const { std::this_thread::yield(); }
-
- private:
-  Block& block_;
-  const unsigned lane_;
-};
 
 // One thread of a block, or one lane of its poller.
 void run_thread(Block& block, unsigned thread, const EngineView& engine, RingView ring, u64 epoch,
@@ -336,13 +193,51 @@ void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks)
   for (; pass.block < pass.blocks; ++pass.block) call(kernel.pass_code, &pass);
 }
 
+// A call that another thread's keeps waiting; bounded, and whoever lets it go hears whether in
+// time.
+class Gate {
+ public:
+  void pass() {
+    std::unique_lock lock(mutex_);
+    ++inside_;
+    changed_.notify_all();
+    late_ = !changed_.wait_for(lock, std::chrono::seconds(20), [this] { return !shut_; }) || late_;
+    --inside_;
+  }
+  void shut(bool on) {
+    std::lock_guard lock(mutex_);
+    if (on) late_ = false;
+    shut_ = on;
+    changed_.notify_all();
+  }
+  bool wait_for_one() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [this] { return inside_ != 0; });
+  }
+  bool late() {
+    std::lock_guard lock(mutex_);
+    return late_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int inside_ = 0;
+  bool shut_ = false, late_ = false;
+} launch_gate, query_gate;
+
+bool is_ring(void* function) {
+  std::lock_guard lock(entries_mutex);
+  return ring_entries.count(function) != 0;
+}
+
 int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
                   unsigned, void* stream, void** parameters, void**) {
   if (const int error = enter(false)) return error;
-  if (function != &the_ring_kernel) {
+  if (!is_ring(function)) {
     std::lock_guard lock(wide_mutex);
     const auto found = wide_kernels.find(function);
-    if (found == wide_kernels.end()) return 400;  // invalid handle
+    if (found == wide_kernels.end()) return 400;  // invalid handle: unloaded, or never loaded
     const WideKernel& kernel = *found->second;
     const u64* const words = static_cast<u64*>(parameters[0]);
     if (const int error = refusal.exchange(0)) return error;
@@ -358,6 +253,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
   const u64 epoch = *static_cast<u64*>(parameters[2]);
   const u64 expected_out = *static_cast<u64*>(parameters[3]);
   if (engine.rings != grid) return 1;  // invalid value
+  launch_gate.pass();
   launches.fetch_add(1);
   launcher = gettid();
   static_cast<FakeStream*>(stream)->add([=] { run_ring(engine, rings, epoch, expected_out); });
@@ -365,6 +261,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
 }
 int stream_query(void* stream) {
   if (const int error = enter(true)) return error;
+  query_gate.pass();
   return static_cast<FakeStream*>(stream)->idle() ? 0 : cuda::kNotReady;
 }
 int event_create(void** event, unsigned) {
@@ -426,6 +323,7 @@ int context_get(void** context) {
   return 0;
 }
 int context_set(void* context) {
+  if (context == &the_context && reset) return 709;  // context is destroyed
   current_context = context;
   return 0;
 }
@@ -434,7 +332,9 @@ int exchange_capture_mode(int* mode) {
   return 0;
 }
 int error_name(int code, const char** name) {
-  *name = code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_UNKNOWN";
+  *name = code == 700   ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+          : code == 709 ? "CUDA_ERROR_CONTEXT_IS_DESTROYED"
+                        : "CUDA_ERROR_UNKNOWN";
   return 0;
 }
 
@@ -478,6 +378,24 @@ EXPORT void fake_cuda_synchronize(void* stream) {
   while (!static_cast<FakeStream*>(stream)->idle()) std::this_thread::yield();
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
+EXPORT void* fake_cuda_load_ring_kernel() {
+  void* const entry = new int;
+  std::lock_guard lock(entries_mutex);
+  ring_entries.insert(entry);
+  return entry;
+}
+EXPORT void fake_cuda_unload(void* entry) {
+  {
+    std::lock_guard lock(entries_mutex);
+    ring_entries.erase(entry);  // its address is nobody's again
+  }
+  static std::vector<std::unique_ptr<WideKernel>> unloaded;
+  std::lock_guard lock(wide_mutex);
+  const auto found = wide_kernels.find(entry);
+  if (found == wide_kernels.end()) return;
+  unloaded.push_back(std::move(found->second));
+  wide_kernels.erase(found);
+}
 static void* add_wide(const WideKernel& made) {
   auto kernel = std::make_unique<WideKernel>(made);
   std::lock_guard lock(wide_mutex);
@@ -513,6 +431,13 @@ EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
+EXPORT void fake_cuda_hang(int on) { hung = on != 0; }
+EXPORT void fake_cuda_keep_launches(int on) { launch_gate.shut(on != 0); }
+EXPORT void fake_cuda_keep_queries(int on) { query_gate.shut(on != 0); }
+EXPORT int fake_cuda_launch_is_kept() { return launch_gate.wait_for_one(); }
+EXPORT int fake_cuda_kept_too_long() { return launch_gate.late() || query_gate.late(); }
+EXPORT void fake_cuda_reset(int on) { reset = on != 0; }
+EXPORT int fake_cuda_error() { return fault; }
 EXPORT int fake_cuda_launcher() { return launcher; }
 EXPORT void fake_cuda_hold_stream(void* stream, int on) {
   static_cast<FakeStream*>(stream)->hold(on != 0);

@@ -53,4 +53,19 @@ struct BlockClock {
   }
 };
 
+// How often a program looks up between its steps: after so many of them, and after so long a one
+// that the launch's lease may be over. The low half of the cycles is enough, and one instruction.
+struct Glances {
+  static constexpr u32 kSteps = 64, kCycles = 1 << 17;  // some 80 us
+
+  u32 last;
+
+  GPURES_HD void start(u32 cycles) { last = cycles; }
+  GPURES_HD bool due(u64 step, u32 cycles) {
+    if (step % kSteps != 0 && cycles - last < kCycles) return false;
+    last = cycles;
+    return true;
+  }
+};
+
 }  // namespace gpures

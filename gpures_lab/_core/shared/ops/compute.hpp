@@ -5,6 +5,7 @@
 #include "../kernel_abi.hpp"
 #include "../leave.hpp"
 #include "../tables.hpp"
+#include "../take.hpp"
 #include "answer.hpp"
 
 namespace gpures {
@@ -21,8 +22,13 @@ struct CallFrame {
   i64 step;   // outer indices of the next slice
   u64 since;  // when the one before began
   u8* page;
+  u64 failed;     // the step of a program that could not be bound
+  Status status;  // of binding, which is the leader's work
 
   GPURES_HD Arguments arguments() { return {data, sizes, shapes, params, space, fault}; }
+  GPURES_HD void clear_fault() {
+    for (int w = 0; w < kFaultWords; ++w) fault[w] = 0;
+  }
 };
 
 struct Compute {
@@ -41,12 +47,31 @@ struct Compute {
     const Status known =
         find(engine, message, reinterpret_cast<const u64*>(page), kPageWords, kernel, words);
     if (known != Status::kOk) return {known};
-    const Arguments arguments = env.frame().arguments();
-    const Status bound = bind(engine, *kernel, message, words, slot.grain, arguments);
-    if (bound != Status::kOk) return {bound};
-    for (int w = 0; w < kFaultWords; ++w) arguments.fault[w] = 0;
-    env.sync();  // no thread may note a fault before the slowest one has cleared it
+    if (message.in_page) words = at_hand(env, words, word_count(*kernel));
+    CallFrame& frame = env.frame();
+    const Arguments arguments = frame.arguments();
+    if (env.leader()) {
+      frame.status = bind(engine, *kernel, message, words, slot.grain, arguments);
+      frame.clear_fault();
+    }
+    env.sync();  // no thread may note a fault before they are cleared
+    if (frame.status != Status::kOk) return {frame.status};
     return call(env, engine, ring, *kernel, arguments, page);
+  }
+
+  // Words of a page. A block takes them across the bus all at once: read one after the other, each
+  // would be a trip.
+  template <class Env>
+  GPURES_HD static const u64* at_hand(Env& env, const u64* page, u64 count) {
+    if constexpr (kTogether<Env>) {
+      return env.gather(page, count);
+    } else {
+      return page;
+    }
+  }
+
+  GPURES_HD static u32 word_count(const KernelEntry& kernel) {
+    return u32(kernel.indices) - 1 + kernel.arrays + kernel.param_words + kernel.shape_words;
   }
 
   // The kernel, and the message's argument words: in the message, or `page_words` in its page.
@@ -60,9 +85,9 @@ struct Compute {
         message.indices != kernel->indices) {
       return Status::kBadMessage;
     }
-    const u32 count =
-        u32(kernel->indices) - 1 + kernel->arrays + kernel->param_words + kernel->shape_words;
-    if (count > (message.in_page ? page_words : kInlineWords)) return Status::kBadMessage;
+    if (word_count(*kernel) > (message.in_page ? page_words : kInlineWords)) {
+      return Status::kBadMessage;
+    }
     words = message.in_page ? page : message.words;
     return Status::kOk;
   }

@@ -37,14 +37,13 @@ struct RunProgram {
   };
 
   template <class Env>
-  GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring,
-                              const Slot& slot, u8* page, const Turn& turn) {
+  GPURES_HD static Answer run(Env& env, const EngineView& engine, RingView& ring, const Slot& slot,
+                              u8* page, const Turn& turn) {
     const auto& message = payload_of<RunProgramMessage>(slot);
     const Resolved program = resolve(engine, message.program, kProgramOwner);
     if (program.status != Status::kOk) return {program.status};
     Parts parts;
-    if (!split(*program.entry, parts) || message.every == 0 ||
-        message.late > kPageWords) {
+    if (!split(*program.entry, parts) || message.every == 0 || message.late > kPageWords) {
       return {Status::kBadMessage};
     }
     const u8* until = nullptr;
@@ -56,23 +55,26 @@ struct RunProgram {
     u64 step = resumes ? header.step : 0;
     const u64 before = resumes ? header.service : 0;
     env.sync();  // every thread has read where the run is
-    i64* const fault = env.frame().fault;
-    for (int w = 0; w < kFaultWords; ++w) fault[w] = 0;
-    if (!resumes) {
-      const Status bound = bind<Env>(engine, parts, reinterpret_cast<const u64*>(page),
-                                     message.late, step);
-      if (bound != Status::kOk) return end(env, parts, page, turn, {bound}, 0, step, 0);
-      step = 0;
+    CallFrame& frame = env.frame();
+    const u64* late = reinterpret_cast<const u64*>(page);
+    if (!resumes && message.late != 0) late = Compute::at_hand(env, late, message.late);
+    if (env.leader()) {
+      frame.clear_fault();
+      frame.status =
+          resumes ? Status::kOk : bind<Env>(engine, parts, late, message.late, frame.failed);
     }
     env.sync();
+    if (frame.status != Status::kOk) {
+      return end(env, parts, page, turn, {frame.status}, 0, frame.failed, 0);
+    }
 
     if (env.leader()) tell_progress<typename Env::Words>(*ring.control, turn.position, iteration);
 
     Answer answer;
     u64 ran = 0;
     if (header.steps == 0) {  // nothing happens however often: no loop that never looks [R6]
-      const bool ends = until != nullptr && message.every < message.repeat &&
-                        is_set(until, message.item);
+      const bool ends =
+          until != nullptr && message.every < message.repeat && is_set(until, message.item);
       answer.value = ends ? message.every : message.repeat;
       return end(env, parts, page, turn, answer, answer.value, 0, before);
     }
@@ -103,7 +105,11 @@ struct RunProgram {
       if (answer.status != Status::kOk) break;
       step = 0;
       ++iteration;
-      if (until != nullptr && iteration % message.every == 0 && is_set(until, message.item)) break;
+      if (until != nullptr && iteration % message.every == 0) {
+        const bool ends = is_set(until, message.item);
+        env.sync();  // every thread has read it before the next step of the fastest one writes it
+        if (ends) break;
+      }
     }
     // A cancel after the last step of an iteration: that one is done.
     answer.value = iteration + (header.steps != 0 && step == header.steps);
@@ -161,7 +167,6 @@ struct RunProgram {
     return bits != 0;
   }
 
-  // All threads of a block write the same words.
   template <class Env>
   GPURES_HD static Status bind(const EngineView& engine, const Parts& parts, const u64* late_words,
                                u64 given, u64& failed) {
@@ -177,12 +182,15 @@ struct RunProgram {
       Status status = Status::kBadMessage;
       switch (Opcode(step.opcode)) {
         case Opcode::kNoop:
-        case Opcode::kBarrier: status = Status::kOk; break;
-        case Opcode::kWrite: status = bind_write(engine, step, text, bound); break;
+        case Opcode::kBarrier:
+          status = Status::kOk;
+          break;
+        case Opcode::kWrite:
+          status = bind_write(engine, step, text, bound);
+          break;
         case Opcode::kCompute:
           status = bind_compute<Env>(engine, parts, step, text, used, bound);
-          while (status == Status::kOk && late < header.late &&
-                 u32(parts.late[late]) == failed) {
+          while (status == Status::kOk && late < header.late && u32(parts.late[late]) == failed) {
             const u64 word = parts.late[late] >> 32 & 0xffff;
             const u64 from = parts.late[late] >> 48;
             const auto& kernel = *reinterpret_cast<const KernelEntry*>(bound.kernel);
@@ -191,7 +199,8 @@ struct RunProgram {
             ++late;
           }
           break;
-        default: break;
+        default:
+          break;
       }
       if (status != Status::kOk) return status;
     }
@@ -248,7 +257,8 @@ struct RunProgram {
     u64* const params = shapes + bound.shapes;
     u64* const space = params + kernel.param_words;
     return {reinterpret_cast<void**>(data), reinterpret_cast<i64*>(sizes),
-            reinterpret_cast<i64*>(shapes), params, reinterpret_cast<i64*>(space), fault};
+            reinterpret_cast<i64*>(shapes), params,
+            reinterpret_cast<i64*>(space),  fault};
   }
 
   template <class Env>
@@ -263,7 +273,7 @@ struct RunProgram {
       i64 slice = Compute::first_slice<Env>(kernel, arguments.space);
       const Answer answer = Compute::call(env, engine, ring, kernel, arguments, page, slice);
       // Quick enough for one slice: so it is called from the next iteration on.
-      if (slice >= arguments.space[0]) bound.detail = 1;
+      if (env.leader() && slice >= arguments.space[0]) bound.detail = 1;
       return answer;
     }
     if (opcode == Opcode::kWrite) {

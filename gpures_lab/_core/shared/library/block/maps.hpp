@@ -2,6 +2,7 @@
 // array before any store.
 #pragma once
 
+#include "../../vector.hpp"
 #include "../unary.hpp"
 #include "block.hpp"
 
@@ -13,15 +14,6 @@ struct alignas(sizeof(T) * Lanes) Pack {
 };
 
 // The integer that a pack travels as: a struct may be moved in pieces, this is not.
-#if GPURES_DEVICE_COMPILE
-using Vector16 = uint4;
-using Vector8 = uint2;
-#else
-struct alignas(16) Vector16 {
-  u64 low, high;
-};
-using Vector8 = u64;
-#endif
 template <int Bytes>
 using VectorOf =
     Select<Bytes == 16, Vector16, Select<Bytes == 8, Vector8, UnsignedOf<(Bytes < 8 ? Bytes : 1)>>>;

@@ -1,0 +1,1 @@
+"""A package, lest one of this name in site-packages hides it."""
