@@ -306,3 +306,11 @@ def test_parts_can_be_asked_for() -> None:
         *("packages", "configure", "build", "status"),
         *("figure noop_native", "figure noop_python", "streams"),
     ]
+
+
+def test_what_is_the_hosts_is_left_out_of_the_shared_tests() -> None:
+    """Would catch: a latch, whose kernel only a host can run, in a test that a GPU is given."""
+    for name in check.SHARED:
+        text = (steps.ROOT / name).read_text(encoding="utf-8")
+        held = [part for part in text.split("\ndef ") if "= Latch(" in part]
+        assert {part.partition("(")[0] for part in held} <= set(check.HOSTS), name

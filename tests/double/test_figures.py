@@ -29,7 +29,9 @@ FEW: dict[str, float] = {
     "REPEATS": 2,
 }
 FEW |= {"PINGS": 20, "MOST_S": 0.2, "QUIET_S": 0, "SIDE": 8, "COPY_BYTES": 64}
-NEEDS_A_GPU = {"floors", "poll_variants"}  # a kernel of their own, processes of their own
+# Kernels of their own, processes of their own.
+NEEDS_A_GPU = {"floors", "poll_variants"}
+NEEDS_A_GPU |= {"rival_chain", "rival_classic", "rival_heat", "rival_zscore"}  # test_rivals.py
 
 
 class _Event:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from tempfile import TemporaryFile
 from typing import Any
 
-__all__ = ["after", "engines", "stacks"]
+__all__ = ["after", "before_closing", "engines", "stacks"]
 
 PAGE = 4096
 WORD = 64  # a control word has its own cache line
@@ -37,6 +37,20 @@ def engines() -> str:
         return "\n".join(_told(each) for each in open_ones) or "no open manager"
     except Exception as error:  # noqa: BLE001 - a report about an error must not be another one
         return f"the engines cannot be told: {type(error).__name__}: {error}"
+
+
+def before_closing(tell: Callable[[str], object]) -> None:
+    """From now on a manager whose with block ends with an error is told of before it is closed."""
+    from gpures_lab.grain.directory import GrainManager
+
+    leave = GrainManager.__exit__
+
+    def told(self: GrainManager, *reason: object) -> None:
+        if reason[0] is not None:
+            tell(f"{engines()}\n")
+        leave(self, *reason)
+
+    GrainManager.__exit__ = told  # type: ignore[method-assign]
 
 
 def stacks() -> str:

@@ -22,6 +22,10 @@ from tests.gpu.crossover import dma, wide, wide_against_cupy
 from tests.gpu.floors import floors
 from tests.gpu.loops import classic_loop, classic_loop_on_four, eight_rings
 from tests.gpu.measure import COUNT, LIMIT_S, WARM, summary, tell, timed
+from tests.gpu.rival_chain import rival_chain
+from tests.gpu.rival_classic import rival_classic
+from tests.gpu.rival_heat import rival_heat
+from tests.gpu.rival_zscore import rival_zscore
 from tests.gpu.variants import poll_variants
 
 __all__ = ["FIGURES", "main"]
@@ -231,6 +235,10 @@ FIGURES: dict[str, Callable[[], dict[str, Any]]] = {
         classic_loop,
         wide_against_cupy,
         idle_exit,
+        rival_chain,
+        rival_classic,
+        rival_heat,
+        rival_zscore,
         cost_to_others,
         wide,
         dma,
@@ -248,11 +256,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--limit", type=float, default=600, metavar="S", help="ends it after S s")
     options = parser.parse_args(arguments)
     late = dump.after(options.limit, 1, lambda said: print(said, file=sys.stderr))  # noqa: T201
+    dump.before_closing(sys.stderr.write)
     try:
         tell(FIGURES[options.name]())
     except BaseException:  # noqa: BLE001 - told, and the exit code says it
         traceback.print_exc()
-        sys.stderr.write(f"{dump.engines()}\n")
         return 1
     finally:
         late.cancel()

@@ -91,8 +91,10 @@ def to_markdown(report: dict[str, Any]) -> str:
 
 
 def _last_words(text: str) -> str:
+    """Of a test its error, of anything else the last line."""
     lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1][-300:] if lines else ""
+    errors = [line[1:] for line in lines if line.startswith("E  ")]
+    return (errors or lines[-1:] or [""])[0].strip()[:300]
 
 
 def _one_line(value: Any) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.gpu
-LIMIT_S = 30
+LIMIT_S = 15
 
 
 def test_a_message_is_answered(gpu: gl.GrainManager) -> None:

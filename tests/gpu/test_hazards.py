@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import signal
 import subprocess
 import sys
 import threading
@@ -11,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import gpures_lab as gl
+from tests.grain.engines import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.gpu
-LIMIT_S = 60
+LIMIT_S = 25
+MANY, FEWER = 10_000_000, 2_000_000  # steps of the program that runs meanwhile
 MOST_S = 0.2  # the promise itself: a hazard test is about time
 
 
@@ -44,12 +48,20 @@ def _capture(cupy: Any) -> None:
     assert float(x[0]) == 1
 
 
-HAZARDS = {
+def _torch(_cupy: Any) -> None:
+    import torch
+
+    torch.cuda.synchronize()
+
+
+HAZARDS: dict[str, Callable[[Any], None]] = {
     "device synchronize": _synchronize,
     "free all blocks": _free_blocks,
     "allocate and free": _allocate,
     "graph capture": _capture,
 }
+if importlib.util.find_spec("torch") is not None:
+    HAZARDS["torch synchronize"] = _torch
 
 
 @pytest.fixture(params=["idle", "posting", "program"])
@@ -68,20 +80,22 @@ def busy(request: pytest.FixtureRequest, make_gpu: Callable[..., gl.GrainManager
 
     grain.compute("kernels/VectorAdd", inputs=[x, one], outputs=[x]).result(LIMIT_S)
     poster = threading.Thread(target=post, daemon=True)
-    run = None
+    run, steps = None, 0
     if request.param == "posting":
         poster.start()
     if request.param == "program":
         with grain.record() as step:
             grain.compute("kernels/VectorAdd", inputs=[x, one], outputs=[x])
-        run = step.run(repeat=10_000_000)
-        sent[0] = 10_000_000
+        # As many as were promised for one of them: the others need not wait for so many.
+        steps = MANY if "device synchronize" in request.node.name else FEWER
+        run = step.run(repeat=steps)
+        sent[0] = steps
     yield str(request.param)
     over.set()
     if poster.is_alive():
         poster.join(LIMIT_S)
     if run is not None:
-        assert run.result(LIMIT_S).iterations == 10_000_000
+        assert run.result(LIMIT_S).iterations == steps
     assert x.read().result(LIMIT_S)[0] == sent[0] + 1
 
 
@@ -119,6 +133,33 @@ def test_idle_exits_and_stays_out(gpu: gl.GrainManager) -> None:
     launches = gpu.metrics().relaunches
     assert not threading.Event().wait(2)
     assert gpu.metrics().relaunches == launches
+
+
+INTERRUPTED = """
+import gpures_lab as gl
+lab = gl.GrainManager(device="cuda:0", pool_limit_bytes=64 << 20)
+grain = lab.grain()
+x, one = grain.allocate(1, dtype="int64"), grain.allocate(1, dtype="int64")
+one.write(1).result(25)
+with grain.record() as step:
+    grain.compute("kernels/VectorAdd", inputs=[x, one], outputs=[x])
+run = step.run(repeat=1 << 40)
+try:
+    print("ready", flush=True)
+    run.result(25)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+grain.cancel()
+assert type(run.exception(25)) is gl.Cancelled
+lab.close()
+"""
+
+
+def test_ctrl_c_returns() -> None:
+    """Would catch: a wait inside the driver, which no signal ends."""
+    done = run_python(INTERRUPTED, send=signal.SIGINT)
+    assert done.returncode == 0, done.stderr
+    assert "interrupted" in done.stdout
 
 
 FAULT = """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.gpu
-LIMIT_S = 60
+LIMIT_S = 20
 NEVER = 2**62
 
 
