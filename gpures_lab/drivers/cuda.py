@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from gpures_lab._core import _native
 from gpures_lab.drivers.cuda_probe import Probe, probe_device
+from gpures_lab.errors import DeviceLost, PoolExhausted
 
 if TYPE_CHECKING:
     from gpures_lab.drivers.driver import DeviceType, DriverName
@@ -32,6 +33,7 @@ _PINNED: Final = ("shared", "tables", "staging", "mirror")
 _DEVICE: Final = ("worker", "kernels")
 # Lower is more urgent; CUDA takes the nearest that the device has.
 _MOST_URGENT: Final = -100
+_OUT_OF_MEMORY: Final = 2  # the runtime's number and the driver's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,8 +130,35 @@ class CudaDriver:
 
     def finish_stream(self) -> None:
         """Wait for what this thread has queued on CuPy's present stream."""
-        with self.cupy.cuda.Device(self.index):
+        with self.reporting("waiting for the present stream"), self.cupy.cuda.Device(self.index):
             self.cupy.cuda.get_current_stream().synchronize()
+
+    @contextmanager
+    def reporting(self, what: str) -> Iterator[None]:
+        """Around calls of CuPy's: what CUDA says becomes an error of ours.
+
+        Raises
+        ------
+        PoolExhausted
+            The device, or the host's pinned memory, has no room.
+        DeviceLost
+            Anything else: a kernel of this process, ours or not, has broken the context.
+        """
+        cuda = self.cupy.cuda
+        try:
+            yield
+        except (cuda.runtime.CUDARuntimeError, cuda.driver.CUDADriverError) as error:
+            if getattr(error, "status", None) == _OUT_OF_MEMORY:
+                raise PoolExhausted(
+                    f"{self.device_name} has no memory left for {what} ({error}); release handles, "
+                    "free what CuPy keeps (cupy.get_default_memory_pool().free_all_blocks()), or "
+                    "look with nvidia-smi for other processes"
+                ) from error
+            raise DeviceLost(
+                f"{what} failed on {self.device_name}: {error}. If every call fails from here on, "
+                "a kernel has broken this process's CUDA context: restart the Jupyter kernel (or "
+                "process)"
+            ) from error
 
     @property
     def event_driven(self) -> bool:
@@ -149,9 +178,9 @@ class CudaMemory:
         self._runtime = driver.cupy.cuda.runtime
         self._pinned: list[int] = []
         self._device: list[int] = []
-        self._module: Any = None
+        self._modules: list[Any] = []  # the newest last
         self._lock = threading.Lock()
-        with self._current():
+        with self._current("the context and its streams"):
             self._runtime.free(0)  # makes the context
             self.context = int(driver.cupy.cuda.driver.ctxGetCurrent())
             self.ring_stream = int(
@@ -165,7 +194,7 @@ class CudaMemory:
             ]
 
     @contextmanager
-    def _current(self) -> Iterator[None]:
+    def _current(self, what: str) -> Iterator[None]:
         """Our device; and what may not be called while a stream captures may be called here.
 
         The capture of this thread, or of any other if it is a global one, would end with an error.
@@ -173,7 +202,7 @@ class CudaMemory:
         """
         before = _native.relax_capture(self._driver.library)
         try:
-            with self._driver.cupy.cuda.Device(self._driver.index):
+            with self._driver.reporting(what), self._driver.cupy.cuda.Device(self._driver.index):
                 yield
         finally:
             _native.restore_capture(before, self._driver.library)
@@ -188,7 +217,7 @@ class CudaMemory:
         """Zeroed host memory that every device reaches at the same address."""
         runtime = self._runtime
         flags = runtime.hostAllocPortable | runtime.hostAllocMapped
-        with self._current(), self._lock:
+        with self._current(f"{nbytes:,} bytes of pinned host memory"), self._lock:
             address = int(runtime.hostAlloc(nbytes, flags))
             self._pinned.append(address)
         ctypes.memset(address, 0, nbytes)
@@ -196,49 +225,54 @@ class CudaMemory:
 
     def device(self, nbytes: int) -> int:
         """Zeroed memory of the device; done when this returns."""
-        with self._current(), self._lock:
+        with self._current(f"{nbytes:,} bytes of device memory"), self._lock:
             address = int(self._runtime.malloc(nbytes))
             self._device.append(address)
             self._runtime.memsetAsync(address, 0, nbytes, self.ring_stream)
             self._runtime.streamSynchronize(self.ring_stream)
         return address
 
-    def load(self, cubin: bytes, ring_entry: str) -> int:
-        """Load an image and drop the one before; the ring kernel's address."""
-        with self._current(), self._lock:
-            module = self._driver.cupy.cuda.Module()
+    def load(self, cubin: bytes, entries: Sequence[str]) -> list[int]:
+        """Load an image; the addresses of its entry points, the ring kernel's first.
+
+        Those of the image before stay good until `drop_older`: whoever launches gets the new ones
+        first.
+        """
+        cuda = self._driver.cupy.cuda
+        with self._current(f"an image of {len(cubin):,} bytes"), self._lock:
+            module = cuda.Module()
             module.load(cubin)
-            function = module.get_function(ring_entry)
             # Asked for here, so that lazy loading does its work now and not at the first launch.
-            self._driver.cupy.cuda.driver.funcGetAttribute(
-                self._driver.cupy.cuda.driver.CU_FUNC_ATTRIBUTE_NUM_REGS, function.ptr
-            )
+            functions = [int(module.get_function(name).ptr) for name in entries]
+            cuda.driver.funcGetAttribute(cuda.driver.CU_FUNC_ATTRIBUTE_NUM_REGS, functions[0])
             _keep(module)
-            before, self._module = self._module, module
-            if before is not None:
+            self._modules.append(module)
+        return functions
+
+    def drop_older(self) -> None:
+        """Unload all images but the newest; nothing launches from them any more."""
+        with self._current("unloading an image"), self._lock:
+            if len(self._modules) > 1:
                 # The last launch has said that it is over, which is not yet its end.
                 self._finish_streams()
-                _drop(before)
-            return int(function.ptr)
-
-    def function(self, name: str) -> int:
-        """Address of another entry point of the present image."""
-        with self._current():
-            return int(self._module.get_function(name).ptr)
+            while len(self._modules) > 1:
+                _drop(self._modules.pop(0))
 
     def _finish_streams(self) -> None:
         for stream in (self.ring_stream, *self.work_streams):
             self._runtime.streamSynchronize(stream)
 
     def close(self) -> None:
-        """Give everything back; the engine's last launch has ended."""
-        with self._current(), self._lock:
+        """Give everything back; the engine's last launch has ended.
+
+        In a context that some kernel has broken nothing can be given back: the process's end does.
+        """
+        with suppress(DeviceLost), self._current("giving memory back"), self._lock:
             if not self.ring_stream:
                 return
             self._finish_streams()
-            if self._module is not None:
-                _drop(self._module)
-            self._module = None
+            while self._modules:
+                _drop(self._modules.pop())
             while self._device:
                 self._runtime.free(self._device.pop())
             while self._pinned:

@@ -79,6 +79,18 @@ def probe_device(
             f"'cuda:0' to 'cuda:{count - 1}'",
             device=f"cuda:{index}",
         )
+    try:
+        return _look(cupy, index, environ), cupy
+    except runtime.CUDARuntimeError as error:
+        raise DriverUnavailable(
+            f"device 'cuda:{index}' does not answer ({error}): if a kernel has broken this "
+            "process's CUDA context, restart the Jupyter kernel (or process)",
+            device=f"cuda:{index}",
+        ) from error
+
+
+def _look(cupy: Any, index: int, environ: Mapping[str, str]) -> Probe:
+    runtime = cupy.cuda.runtime
     properties = runtime.getDeviceProperties(index)
     major, minor = int(properties["major"]), int(properties["minor"])
     if major * 10 + minor < OLDEST_ARCH:
@@ -100,7 +112,7 @@ def probe_device(
         for found in (hazards_of_process(environ), hazards_of_device(asked, bus_id))
         for hazard in found
     )
-    probe = Probe(
+    return Probe(
         name=_text(properties["name"]),
         arch=f"sm_{major}{minor}",
         uuid=_uuid(properties.get("uuid", b"")),
@@ -110,7 +122,6 @@ def probe_device(
         driver_version=int(runtime.driverGetVersion()),
         hazards=tuple(hazards),
     )
-    return probe, cupy
 
 
 def _import_cupy() -> Any:

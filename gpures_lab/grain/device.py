@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gpures_lab.drivers.cuda import CudaMemory
-from gpures_lab.errors import CompileError, DeviceLost, DriverUnavailable
+from gpures_lab.errors import CompileError, DeviceLost, DriverUnavailable, PoolExhausted
 
 if TYPE_CHECKING:
     from gpures_lab._core import _native
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["DeviceEngine"]
 
 _PINNED_ARENA = 1
+_started: weakref.WeakSet[DeviceEngine] = weakref.WeakSet()
+_unusable: set[int] = set()  # devices on which a launch of this process never ended
 
 
 class DeviceEngine:
@@ -50,29 +53,55 @@ class DeviceEngine:
         with self._lock:
             if self._memory is not None:
                 return
-            from gpures_lab.kernels.cuda.image import ring_threads
-
-            memory = CudaMemory(self._driver)
+            self._check_usable()
+            image = self._link(self._kernels)
             try:
-                image = self._link(self._kernels)
-                why = self._engine.attach_cuda(
-                    memory=memory.allocate(self._engine.memory_bytes()),
-                    context=memory.context,
-                    ring_stream=memory.ring_stream,
-                    work_streams=memory.work_streams,
-                    multiprocessors=self._driver.probe.multiprocessors,
-                    ring_threads=ring_threads(),
-                    **self._library,
-                )
-                if not why:
-                    self._engine.use_kernel(memory.load(image.cubin, image.ring_entry), [])
-            except BaseException:
-                memory.close()
-                raise
-            if why:
-                memory.close()
-                raise DriverUnavailable(f"the CUDA driver cannot be used: {why}")
-            self._memory = memory
+                self._memory = self._prepare(image)
+            except (DeviceLost, PoolExhausted) as error:
+                raise DriverUnavailable(f"the ring cannot be set up: {error}") from error
+            _started.add(self)
+
+    def _prepare(self, image: Image) -> CudaMemory:
+        from gpures_lab.kernels.cuda.image import ring_threads
+
+        memory = CudaMemory(self._driver)
+        try:
+            # First all that can fail: what an engine was given once is never taken from it.
+            regions = memory.allocate(self._engine.memory_bytes())
+            (ring_kernel,) = memory.load(image.cubin, [image.ring_entry])
+            why = self._engine.attach_cuda(
+                memory=regions,
+                context=memory.context,
+                ring_stream=memory.ring_stream,
+                work_streams=memory.work_streams,
+                multiprocessors=self._driver.probe.multiprocessors,
+                ring_threads=ring_threads(),
+                **self._library,
+            )
+        except BaseException:
+            memory.close()
+            raise
+        if why:
+            memory.close()
+            raise DriverUnavailable(f"the CUDA driver cannot be used: {why}")
+        self._engine.use_kernel(ring_kernel, [])
+        return memory
+
+    def _check_usable(self) -> None:
+        """Refuse a device that would keep the caller waiting for ever.
+
+        Memory and images wait for the kernels that run, and one of this process never ends.
+        """
+        index = self._driver.index
+        if index in _unusable or any(
+            each._driver.index == index and each._engine.state == "FAILED" for each in _started
+        ):
+            raise DriverUnavailable(
+                f"device 'cuda:{index}' cannot be used by this process any more: a launch on it "
+                "never ended, or its context is lost. Restart the Jupyter kernel (or process); "
+                "device='host' works",
+                device=f"cuda:{index}",
+            )
 
     def adopt(self, kernel_id: int, kernel: DeviceKernel) -> None:
         """Link a kernel into the image, and have the next launch run it.
@@ -87,19 +116,24 @@ class DeviceEngine:
             image = self._link(kernels)
             memory = self._present
             with self._quiesced():
-                function = memory.load(image.cubin, image.ring_entry)
-                wide = [
-                    (
-                        number,
-                        memory.function(name),
-                        number in image.any_blocks,
-                        number in image.kernel_ids,
-                        image.plans.get(number, 0),
-                    )
-                    for number, name in image.wide_entries.items()
-                ]
-                refused = self._engine.use_kernel(function, [kernel_id])
-                self._engine.use_wide(wide)
+                ring_kernel, *wide_entries = memory.load(
+                    image.cubin, [image.ring_entry, *image.wide_entries.values()]
+                )
+                refused = self._engine.use_kernel(ring_kernel, [kernel_id])
+                self._engine.use_wide(
+                    [
+                        (
+                            number,
+                            entry,
+                            number in image.any_blocks,
+                            number in image.kernel_ids,
+                            image.plans.get(number, 0),
+                        )
+                        for number, entry in zip(image.wide_entries, wide_entries, strict=True)
+                        if number != refused
+                    ]
+                )
+                memory.drop_older()
             self.left_out = image.left_out
             if refused >= 0:
                 raise DeviceLost(
@@ -121,6 +155,8 @@ class DeviceEngine:
             if self._memory is not None and ended:
                 self._engine.free_events()
                 self._memory.close()
+            elif self._memory is not None:
+                _unusable.add(self._driver.index)
             self._memory = None
 
     @property

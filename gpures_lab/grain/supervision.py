@@ -3,8 +3,9 @@
 A stalled ring has answered everything that was pending; its stuck worker keeps its thread and the
 old memory for good. Deactivated grains lie on disk, so they come along; others come back from their
 last checkpoint. What was neither is lost, and is said to be: its key's new grain begins empty, for
-zeros under the old names would pass for data. A lost CUDA device takes the process's context with
-it: there the way back is a new process.
+zeros under the old names would pass for data. On a CUDA device the way back is a new process: one
+that was lost takes the process's context with it, and behind a kernel that never ends every
+allocation would wait for ever.
 """
 
 from __future__ import annotations
@@ -56,13 +57,18 @@ def relaunch(owner: GrainManager, key: str) -> None:
     Raises
     ------
     DeviceLost
-        The device's context is gone; says how ``key`` comes back.
+        The device is no use to this process any more; says how ``key`` comes back.
     """
     cause = _cause(owner)
-    if isinstance(cause, DeviceLost) and owner.driver.name != "host":
+    if owner.driver.name != "host":
+        why = (
+            "was lost, and with it this process's context"
+            if isinstance(cause, DeviceLost)
+            else "runs a kernel that does not end, and every allocation would wait for it"
+        )
         raise DeviceLost(
-            f"{owner.driver.label} was lost, and with it this process's context: restart the "
-            f"Jupyter kernel (or process), then gpures_lab.manager().restore({key!r})",
+            f"{owner.driver.label} {why}: restart the Jupyter kernel (or process), then "
+            f"gpures_lab.manager().restore({key!r})",
             grain=key,
         ) from cause
     report_unseen(owner)

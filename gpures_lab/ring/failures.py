@@ -119,8 +119,7 @@ def failure_of(request: int, grain: str, state: dict[str, Any]) -> GpuResError:
         case Status.RING_STALLED:
             return RingStalled(
                 f"{what} on grain {grain!r} was answered because the engine made no progress for "
-                "`stall_s`: a kernel does not end; restart the Jupyter kernel (or process) to "
-                f"free the worker, or {_going_on(grain)}",
+                f"`stall_s`: a kernel does not end; {_after_a_stall(grain, state['on_device'])}",
                 **fields,
             )
         case Status.RING_CLOSED:
@@ -158,10 +157,13 @@ def again(error: BaseException) -> BaseException:
     return fresh
 
 
-def _going_on(key: str) -> str:
+def _after_a_stall(key: str, on_device: bool) -> str:
+    if on_device:  # whatever allocates would wait for that kernel
+        return _way_back(key)
     return (
-        f"go on with a new one: lab.restore({key!r}) brings the last checkpoint back; grains that "
-        "were neither checkpointed nor deactivated are lost"
+        "restart the Jupyter kernel (or process) to free the worker, or go on with a new one: "
+        f"lab.restore({key!r}) brings the last checkpoint back; grains that were neither "
+        "checkpointed nor deactivated are lost"
     )
 
 
@@ -284,8 +286,7 @@ def refused(grain: Any, cause: int, request: int, index: int) -> GpuResError:
     if cause == Status.RING_STALLED:
         return RingStalled(
             f"the engine of grain {key!r} stalled at request {request}{_stuck(grain, index)}: a "
-            "kernel does not end; restart the Jupyter kernel (or process) to free the worker, or "
-            f"{_going_on(key)}",
+            f"kernel does not end; {_after_a_stall(key, _is_on_device(grain))}",
             grain=key,
             request=request,
         )
@@ -295,6 +296,10 @@ def refused(grain: Any, cause: int, request: int, index: int) -> GpuResError:
             grain=key,
         )
     return closed(key, False)
+
+
+def _is_on_device(grain: Any) -> bool:
+    return grain.manager is not None and grain.manager.driver.name != "host"
 
 
 def _stuck(grain: Any, index: int) -> str:

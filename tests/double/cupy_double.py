@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from gpures_lab.kernels.cuda.image import RING_ENTRY
 from gpures_lab.kernels.identity import digest
 from gpures_lab.kernels.library import library
-from tests.drivers.recording_cupy import RecordingCupy
+from tests.drivers.recording_cupy import CudaError, RecordingCupy
 
 __all__ = ["NAME", "CupyDouble"]
 
@@ -42,11 +45,12 @@ class CupyDouble(RecordingCupy):
         self._passes = ctypes.CDLL(passes)
         self._passes.in_passes_of.restype = ctypes.c_void_p
         makers = ("wide_kernel", "wide_kernel_in_passes")
-        for name in ("context", "stream", "ring_kernel", "device_memory", *makers):
+        for name in ("context", "stream", "load_ring_kernel", "device_memory", *makers):
             getattr(self.native, f"fake_cuda_{name}").restype = ctypes.c_void_p
         for name in makers:
             maker = getattr(self.native, f"fake_cuda_{name}")
             maker.argtypes = [ctypes.c_void_p, *[ctypes.c_uint] * 3]
+        self.native.fake_cuda_unload.argtypes = [ctypes.c_void_p]
         self.native.fake_cuda_counts.restype = Counts
         self.native.fake_cuda_device_memory.argtypes = [ctypes.c_size_t]
         self.native.fake_cuda_synchronize.argtypes = [ctypes.c_void_p]
@@ -64,10 +68,10 @@ class CupyDouble(RecordingCupy):
             code = self._passes.in_passes_of(native["type"].encode())
             if code:
                 self._in_passes[entry] = code
-        self.modes: set[int] = set()  # of the threads that allocated or loaded
+        self.modes: set[int] = set()  # of the threads that allocated, loaded or unloaded
+        self.refused: dict[str, int] = {}  # by function: the error that the next call gives
         self.newest_image = b""
         self._own = 0
-        self._entries: dict[str, int] = {}
         self._pinned: dict[int, mmap.mmap] = {}
         properties = self.cuda.runtime.getDeviceProperties(0) | {"name": NAME.encode()}
         for name, function in {
@@ -81,8 +85,26 @@ class CupyDouble(RecordingCupy):
             "streamCreateWithFlags": lambda *_: self.native.fake_cuda_stream(),
             "streamSynchronize": self.native.fake_cuda_synchronize,
         }.items():
-            setattr(self.cuda.runtime, name, function)
+            setattr(self.cuda.runtime, name, self._refusing(name, function))
         self.cuda.driver.ctxGetCurrent = self.native.fake_cuda_context
+        self.cuda.get_current_stream = lambda: SimpleNamespace(
+            synchronize=lambda: self._check("streamSynchronize")
+        )
+        self.cuda.UnownedMemory = lambda address, size, owner, _device: (address, size, owner)
+        self.cuda.MemoryPointer = lambda memory, _offset: memory
+
+    def _refusing(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any) -> Any:
+            self._check(name)
+            return function(*given)
+
+        return call
+
+    def _check(self, name: str) -> None:
+        """As every call of CUDA's does, after an error that sticks to the context."""
+        error = self.refused.pop(name, 0) or self.native.fake_cuda_error()
+        if error:
+            raise CudaError(error)
 
     @staticmethod
     def _rows() -> list[tuple[Any, dict[str, Any]]]:
@@ -110,6 +132,8 @@ class CupyDouble(RecordingCupy):
     def _host_alloc(self, size: int, _flags: int) -> int:
         self._note_mode()
         memory = mmap.mmap(-1, size)
+        # The driver's mappings are not a forked child's.
+        memory.madvise(mmap.MADV_DONTFORK)
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         self._pinned[address] = memory
         return address
@@ -122,33 +146,45 @@ class CupyDouble(RecordingCupy):
     def _module(self) -> Any:
         return _Module(self)
 
+    def ndarray(self, shape: Any, dtype: Any, pointer: Any) -> Any:
+        """A view of memory that is not the engine's own: the host's, here."""
+        address, size, owner = pointer
+        memory = (ctypes.c_char * size).from_address(address)
+        memory.owner = owner  # as CuPy's arrays keep it
+        return np.frombuffer(memory, dtype, int(np.prod(shape))).reshape(shape)
+
     def entry(self, name: str) -> int:
-        """Address of an entry point, the same for the same name."""
+        """Address of an entry point, good until its module is unloaded."""
         if name == RING_ENTRY:
-            return int(self.native.fake_cuda_ring_kernel())
-        if name not in self._entries:
-            made = 1  # a user's kernel has no host version here: its launch would be refused
-            if name in self._in_passes:
-                counts = self.wide[name][1:]
-                code = self._in_passes[name]
-                made = self.native.fake_cuda_wide_kernel_in_passes(code, *counts)
-            elif name in self.wide:
-                made = self.native.fake_cuda_wide_kernel(*self.wide[name])
-            self._entries[name] = int(made)
-        return self._entries[name]
+            return int(self.native.fake_cuda_load_ring_kernel())
+        if name in self._in_passes:
+            counts = self.wide[name][1:]
+            return int(self.native.fake_cuda_wide_kernel_in_passes(self._in_passes[name], *counts))
+        if name in self.wide:
+            return int(self.native.fake_cuda_wide_kernel(*self.wide[name]))
+        return 1  # a user's kernel has no host version here: its launch would be refused
 
 
 class _Module:
     def __init__(self, double: CupyDouble) -> None:
         self._double = double
         self._cubin = b""
+        self._entries: list[int] = []
+
+    def __del__(self) -> None:
+        self._double._note_mode()
+        for entry in self._entries:
+            self._double.native.fake_cuda_unload(entry)
 
     def load(self, cubin: bytes) -> None:
         assert cubin.startswith(b"\x7fELF")
+        self._double._check("load")
         self._double._note_mode()
         self._cubin = cubin
         self._double.newest_image = cubin
 
     def get_function(self, name: str) -> Any:
         assert name.encode() in self._cubin, f"the image has no {name}"
-        return SimpleNamespace(ptr=self._double.entry(name))
+        self._double._check("get_function")
+        self._entries.append(self._double.entry(name))
+        return SimpleNamespace(ptr=self._entries[-1], module=self)  # as CuPy's keeps it

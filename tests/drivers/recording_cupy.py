@@ -10,6 +10,14 @@ class NoMemoryHere(Exception):
     """Somebody read or wrote through an address of the double."""
 
 
+class CudaError(RuntimeError):
+    """As CuPy's `CUDARuntimeError` and `CUDADriverError`: with the number in ``status``."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"cudaError {status}")
+        self.status = status
+
+
 class RecordingCupy:
     """Hands out addresses that lead nowhere, and refuses everything that would need memory."""
 
@@ -19,7 +27,7 @@ class RecordingCupy:
         known = {"UnifiedAddressing": 1, "CanMapHostMemory": 1, "ClockRate": 1_980_000} | attributes
         numbers = {name: number for number, name in enumerate(known)}
         runtime = SimpleNamespace(
-            CUDARuntimeError=RuntimeError,
+            CUDARuntimeError=CudaError,
             hostAllocPortable=1,
             hostAllocMapped=2,
             streamNonBlocking=1,
@@ -51,6 +59,7 @@ class RecordingCupy:
         ):
             setattr(runtime, name, lambda *given, name=name: self.calls.append((name, *given)))
         driver = SimpleNamespace(
+            CUDADriverError=CudaError,
             CU_FUNC_ATTRIBUTE_NUM_REGS=4,
             ctxGetCurrent=lambda: 77,
             funcGetAttribute=lambda *given: self.calls.append(("attribute", *given)),
@@ -85,12 +94,15 @@ class _Device:
         self._cupy.calls.append(("device", self._index))
 
     def __exit__(self, *_exc: object) -> None:
-        pass
+        self._cupy.calls.append(("device before",))
 
 
 class _Module:
     def __init__(self, cupy: RecordingCupy) -> None:
         self._cupy = cupy
+
+    def __del__(self) -> None:
+        self._cupy.calls.append(("unload",))
 
     def load(self, cubin: bytes) -> None:
         self._cupy.calls.append(("load", cubin))

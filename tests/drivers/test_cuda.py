@@ -10,8 +10,8 @@ import pytest
 
 from gpures_lab.drivers.cuda import WORK_STREAMS, CudaDriver, CudaMemory
 from gpures_lab.drivers.cuda_hazards import hazards_of_device, hazards_of_process
-from gpures_lab.errors import DriverUnavailable
-from tests.drivers.recording_cupy import NoMemoryHere, RecordingCupy
+from gpures_lab.errors import DeviceLost, DriverUnavailable, PoolExhausted
+from tests.drivers.recording_cupy import CudaError, NoMemoryHere, RecordingCupy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,8 +56,77 @@ def test_an_image_is_resolved_when_it_is_loaded(memset: list[tuple[int, int, int
     del memset
     cupy = RecordingCupy()
     memory = CudaMemory(CudaDriver.open(0, "test", cupy))
-    ring = memory.load(b"cubin", "gpures_ring_kernel")
+    ring, wide = memory.load(b"cubin", ["gpures_ring_kernel", "wide_add"])
     assert ("attribute", 4, ring) in cupy.calls
+    assert ("function", "wide_add", wide) in cupy.calls
+
+
+def test_an_image_is_unloaded_where_it_was_loaded(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: an unload in another device's context, or in the capture mode of the caller."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    for name in (b"first", b"second"):
+        memory.load(name, ["gpures_ring_kernel"])
+        assert ("unload",) not in cupy.calls  # its entry points may be launched still
+    memory.drop_older()
+    names = [call[0] for call in cupy.calls]
+    unload = names.index("unload")
+    assert "device before" not in names[len(names) - names[::-1].index("device") : unload]
+    assert names.count("unload") == 1
+    memory.close()
+    assert [call[0] for call in cupy.calls].count("unload") == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "words"),
+    [
+        (2, PoolExhausted, "no memory left for 64 bytes of device memory"),
+        (700, DeviceLost, "64 bytes of device memory failed on Recorded GPU: cudaError 700"),
+    ],
+)
+def test_what_cuda_says_is_an_error_of_ours(
+    memset: list[tuple[int, int, int]], status: int, expected: type[Exception], words: str
+) -> None:
+    """Would catch: CuPy's own exception, without a cure, out of a call on a grain."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+
+    def refuse(*_given: object) -> int:
+        raise CudaError(status)
+
+    cupy.cuda.runtime.malloc = refuse
+    with pytest.raises(expected, match=words):
+        memory.device(64)
+
+
+def test_nothing_is_given_back_to_a_broken_context(memset: list[tuple[int, int, int]]) -> None:
+    """Would catch: a close() that ends half-way after a fault of somebody's kernel."""
+    del memset
+    cupy = RecordingCupy()
+    memory = CudaMemory(CudaDriver.open(0, "test", cupy))
+    memory.allocate(SIZES)
+    cupy.calls.clear()
+
+    def refuse(_stream: int) -> None:
+        raise CudaError(700)
+
+    cupy.cuda.runtime.streamSynchronize = refuse
+    memory.close()
+    assert {call[0] for call in cupy.calls} <= {"device", "device before"}
+
+
+def test_a_context_that_was_broken_before_is_a_sentence() -> None:
+    """Would catch: CuPy's exception out of a manager's constructor."""
+    cupy = RecordingCupy()
+
+    def refuse() -> tuple[int, int]:
+        raise CudaError(700)
+
+    cupy.cuda.runtime.memGetInfo = refuse
+    with pytest.raises(DriverUnavailable, match="cudaError 700.*restart"):
+        CudaDriver.open(0, "test", cupy)
 
 
 def test_close_frees_each_thing_once(memset: list[tuple[int, int, int]]) -> None:
@@ -80,9 +149,10 @@ def test_streams_end_before_what_they_use(memset: list[tuple[int, int, int]]) ->
     cupy = RecordingCupy()
     memory = CudaMemory(CudaDriver.open(0, "test", cupy))
     memory.allocate(SIZES)
-    memory.load(b"first", "gpures_ring_kernel")
+    memory.load(b"first", ["gpures_ring_kernel"])
     cupy.calls.clear()
-    memory.load(b"second", "gpures_ring_kernel")
+    memory.load(b"second", ["gpures_ring_kernel"])
+    memory.drop_older()
     waited = [call[1] for call in cupy.calls if call[0] == "streamSynchronize"]
     assert waited == [memory.ring_stream, *memory.work_streams]
     cupy.calls.clear()

@@ -17,7 +17,8 @@ using litmus::kShare;
 
 // An engine that outlives its lost device, on purpose. Not in the unnamed namespace: a store that
 // nobody else could read would be removed, and the engine would count as a leak.
-Engine *kept_for_good = nullptr, *stalled_for_good = nullptr;
+Engine *kept_for_good = nullptr, *stalled_for_good = nullptr, *hung_for_good = nullptr,
+       *reset_for_good = nullptr;
 
 namespace {
 
@@ -403,6 +404,40 @@ void a_launch_that_never_ends_is_a_stall(const char* library) {
   gate = true;
 }
 
+// A thread that frees memory waits for a kernel that never ends, and holds the driver's lock: the
+// keeper cannot ask, and those who wait find the stall. [R6]
+void a_keeper_inside_the_driver_is_stood_in_for(const char* library) {
+  EngineOptions options = tiny(1'000'000'000, 100'000'000'000);
+  options.stall_ns = 50'000'000;
+  Device device(library, options);
+  CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kOk));
+  fake_cuda_keep_queries(1);
+  fake_cuda_hang(1);
+  Request* const stuck = device.post(Opcode::kNoop);
+  CHECK_EQUAL(int(device.outcome(stuck)), int(Status::kRingStalled));
+  CHECK(device.engine->state() == EngineState::kFailed);
+  CHECK(!device.engine->close(0));
+  fake_cuda_hang(0);
+  fake_cuda_keep_queries(0);
+  CHECK(!fake_cuda_kept_too_long());
+  hung_for_good = device.engine;
+}
+
+// Whatever comes next would use addresses of a context that is gone.
+void a_reset_loses_the_device(const char* library) {
+  Device device(library, tiny(0, 1'000'000));
+  CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kOk));
+  CHECK(device.engine->park(kLimit));
+  const auto launches = fake_cuda_counts().launches;
+  fake_cuda_reset(1);
+  CHECK_EQUAL(int(device.outcome(device.post(Opcode::kNoop))), int(Status::kDeviceLost));
+  CHECK_EQUAL(fake_cuda_counts().launches, launches);
+  CHECK(device.cuda->error() == "CUDA_ERROR_CONTEXT_IS_DESTROYED");
+  CHECK(!device.engine->close(0));
+  fake_cuda_reset(0);
+  reset_for_good = device.engine;
+}
+
 // Last: an error sticks to the context for good.
 void a_fault_answers_everything(const char* library) {
   Device device(library, tiny(1'000'000'000, 1'000'000'000));
@@ -465,6 +500,8 @@ int main() {
   works_keep_the_order(library);
   quiesced_waits_for_works(library);
   a_launch_that_never_ends_is_a_stall(library);
+  a_keeper_inside_the_driver_is_stood_in_for(library);
+  a_reset_loses_the_device(library);
   a_fault_answers_everything(library);
   return check::result();
 }

@@ -60,7 +60,8 @@ std::unique_ptr<Api> read(const char* library, std::string& why) {
 
 const Api* Api::load(const char* library, std::string& why) {
   static std::mutex mutex;
-  static std::map<std::string, std::unique_ptr<Api>> loaded;
+  // Never destroyed: a keeper that was left inside the driver may come back at the very end.
+  static auto& loaded = *new std::map<std::string, std::unique_ptr<Api>>;
   std::lock_guard lock(mutex);
   auto& api = loaded[library];
   if (!api) api = read(library, why);

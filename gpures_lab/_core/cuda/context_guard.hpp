@@ -10,8 +10,8 @@ class ContextGuard {
  public:
   ContextGuard(const Api& api, Context ours) : api_(api) {
     api_.context_get(&before_);
-    changed_ = before_ != ours;
-    if (changed_) api_.context_set(ours);
+    if (before_ != ours) result_ = api_.context_set(ours);
+    changed_ = before_ != ours && result_ == kSuccess;
     // Else a query would end a capture that the thread has under way.
     api_.exchange_capture_mode(&mode_);
   }
@@ -20,10 +20,13 @@ class ContextGuard {
     if (changed_) api_.context_set(before_);
   }
   ContextGuard(const ContextGuard&) = delete;
+  // Not kSuccess: ours is gone (a reset of the device, say), and every pointer of it with it.
+  Result result() const { return result_; }
 
  private:
   const Api& api_;
   Context before_ = nullptr;
+  Result result_ = kSuccess;
   int mode_ = kCaptureRelaxed;
   bool changed_ = false;
 };

@@ -53,6 +53,7 @@ bool CudaDriver::publish_kernel(u32 id, const KernelEntry& entry) {
   std::memcpy(memory_.mirror + entry_at, &entry, sizeof entry);
   std::memcpy(memory_.mirror + pointer_at, &address, sizeof address);
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return false;
   for (const auto& [at, bytes] :
        {std::pair{entry_at, sizeof entry}, std::pair{pointer_at, sizeof address}}) {
     if (note(api_.memcpy_async(reinterpret_cast<u64>(memory_.kernels) + at,
@@ -68,6 +69,7 @@ bool CudaDriver::publish_kernel(u32 id, const KernelEntry& entry) {
 bool CudaDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
   if (error_.load() != kSuccess) return false;
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return false;
   EngineView engine = view;
   const RingView* rings = rings_;
   void* parameters[] = {&engine, &rings, &epoch, &expected_out};
@@ -82,6 +84,7 @@ bool CudaDriver::launch(const EngineView& view, u64 epoch, u64 expected_out) {
 bool CudaDriver::is_lost() {
   if (error_.load() != kSuccess) return true;
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return true;
   return note(api_.stream_query(device_.ring_stream));
 }
 
@@ -93,6 +96,7 @@ void CudaDriver::use_wide(u32 id, Function entry, bool any_blocks) {
 Started CudaDriver::start_work(u32 slot, const StreamWork& work, u64& why) {
   if (error_.load() != kSuccess) return Started::kLost;
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return Started::kLost;
   Slot& at = slots_[slot];
   // Timed: an answer's service time is the device's own.
   if (!at.begun &&
@@ -190,6 +194,7 @@ u64 CudaDriver::progress(u32 slot) {
 bool CudaDriver::is_done(u32 slot, WorkResult& result) {
   if (error_.load() != kSuccess) return false;  // the keeper answers everything
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return false;
   const Slot& at = slots_[slot];
   const Result ended = api_.event_query(at.ended);
   if (ended == kNotReady || note(ended)) return false;
@@ -205,6 +210,7 @@ bool CudaDriver::is_done(u32 slot, WorkResult& result) {
 
 void CudaDriver::free_events() {
   ContextGuard guard(api_, device_.context);
+  if (guard.result() != kSuccess) return;
   for (Slot& slot : slots_) {
     for (Event* event : {&slot.begun, &slot.ended}) {
       if (*event) api_.event_destroy(std::exchange(*event, nullptr));

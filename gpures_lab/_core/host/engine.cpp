@@ -104,7 +104,10 @@ void Engine::start() {
         std::move(views), options_.spin_ns,
         [this](u32 ring, bool waits, bool last) { on_left(ring, waits, last); });
   }
-  keeper_ = std::thread([this] { keep(); });
+  keeper_ = std::thread([this] {
+    keep();
+    keeper_out_ = true;
+  });
   running_.store(true, std::memory_order_release);
 }
 
@@ -213,6 +216,7 @@ bool Engine::wait_exited(u64 limit_ns) {
       // A worker may have announced sleep after the last rouse.
       rouse_all();
     }
+    stand_in();
     if (failed_ || steady_ns() - since > limit_ns) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(20));
   }
@@ -302,6 +306,7 @@ bool Engine::wait_drained(u64 limit_ns) {
       std::lock_guard lock(launch_mutex_);
       if (quiesced_ != 0 && exited_locked()) return true;  // nothing will move before it ends
     }
+    stand_in();
     if (steady_ns() - since >= limit_ns) return false;
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
@@ -323,9 +328,11 @@ bool Engine::close(u64 drain_ns) {
     stop_keeper_ = true;
   }
   keeper_wake_.notify_all();
-  if (keeper_.joinable()) keeper_.join();
+  // It may be inside the driver, behind what never ends.
+  const bool keeper_ended = this->keeper_ended(2'000'000'000);
+  ended = keeper_ended && ended;
   for (auto& ring : rings_) ring->close(Status::kRingClosed);
-  abandon_works(Status::kRingClosed);
+  abandon_works(Status::kRingClosed, keeper_ended);
   if (driver_) ended = driver_->shutdown(ended ? 2'000'000'000 : 0) && ended;
   if (!ended) {  // a worker never came back: what it may touch stays mapped for ever
     retain();

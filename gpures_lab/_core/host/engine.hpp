@@ -220,11 +220,13 @@ class Engine {
   bool work_left() const;
   bool slots_left() const;
   bool start_one(RingHost& ring, u32 stream);
-  void abandon_works(Status cause);
+  void abandon_works(Status cause, bool waits = true);
   bool works_ended(u64 limit_ns);
   void check_stall(u64 now);
   void check_works(u64 now);
-  void fail(Status cause);
+  void stand_in();
+  bool keeper_ended(u64 limit_ns);
+  void fail(Status cause, bool waits = true);
   void note_failure(Request& request);
   void note_stall();
   void tell_cancel();
@@ -261,6 +263,9 @@ class Engine {
   bool device_lost_ = false;
   std::atomic<bool> ended_{true};  // what the first close() found
   std::atomic<bool> launching_{false}, nudged_{false};
+  std::atomic<u64> keeper_looked_ns_{0};
+  std::atomic<bool> keeper_out_{false};
+  std::atomic<Status> failed_by_{Status::kOk};
   std::vector<KernelPath> kernels_;
   std::vector<WidePlanner> planners_;
   std::atomic<bool> wants_memory_;
@@ -330,6 +335,7 @@ bool Engine::wait_until(RingHost& ring, u64 limit_ns, Ready&& ready) {
     // An eighth of the wait so far: late by 12 % at most, and soon cheap.
     if (!sleeper) sleeper.emplace();
     sleeper->sleep(std::min(std::clamp<u64>(spent / 8, 5'000, 500'000), limit_ns - spent));
+    stand_in();
   }
 }
 

@@ -54,6 +54,7 @@ void Engine::keep() {
     }
     if (stop_keeper_) return;
     nudged_ = false;
+    keeper_looked_ns_ = steady_ns();
     // A program reads no clock between its steps. [R12]
     if (!exited_locked() && steady_ns() - launched_ns_ > options_.lease_ns) {
       driver_->end_lease(view_, launched_);
@@ -67,6 +68,7 @@ void Engine::keep() {
     }
     drive_works();
     if (lost && !failed_) fail(Status::kDeviceLost);
+    if (failed_) abandon_works(failed_by_);  // what a stand-in could not
     check_stall(steady_ns());
     if (works_ != 0 && !failed_) check_works(steady_ns());
     lock.lock();
@@ -89,7 +91,8 @@ void Engine::check_stall(u64 now) {
                  HostWords::load_relaxed_sys(control.beat.value);
     waiting += ring->in_slots();
   }
-  std::unique_lock lock(launch_mutex_);
+  std::unique_lock lock(launch_mutex_, std::try_to_lock);
+  if (!lock) return;  // a launch under way: nothing of ours runs
   // A launch that has not begun (a busy device) is no stall: the state says STARTING.
   const u64 begun = HostWords::load_acquire_sys(view_.control->started_epoch.value);
   if (waiting == 0 || exited_locked() || begun < launched_ || signature != stall_signature_ ||
@@ -101,7 +104,7 @@ void Engine::check_stall(u64 now) {
   if (now - stall_since_ < options_.stall_ns) return;
   lock.unlock();
   note_stall();
-  fail(Status::kRingStalled);
+  fail(Status::kRingStalled, false);
 }
 
 // A plain launch has no beat: it stalls when it neither ends nor begins another of its passes. One
@@ -122,6 +125,36 @@ void Engine::check_works(u64 now) {
   fail(Status::kRingStalled);
 }
 
+// By those who wait, where the keeper is kept in a driver's call: another thread's call, say one
+// that frees memory, holds the driver until the kernel ends that never does. [R6]
+void Engine::stand_in() {
+  const u64 now = steady_ns();
+  if (!options_.device || failed_ ||
+      now - std::min(now, keeper_looked_ns_.load()) < options_.stall_ns) {
+    return;
+  }
+  {
+    std::unique_lock lock(launch_mutex_, std::try_to_lock);
+    if (!lock || !started_ || keeper_asleep_) return;
+  }
+  check_stall(now);
+}
+
+// False: it is in a driver's call that does not return; whenever it does, it finds itself stopped.
+bool Engine::keeper_ended(u64 limit_ns) {
+  if (!keeper_.joinable()) return true;
+  const u64 since = steady_ns();
+  while (options_.device && !keeper_out_) {
+    if (steady_ns() - since >= limit_ns) {
+      keeper_.detach();
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  keeper_.join();
+  return true;
+}
+
 void Engine::note_stall() {
   for (auto& ring : rings_) {
     const u64 current = HostWords::load_relaxed_sys(ring->view.control->current.value);
@@ -132,10 +165,11 @@ void Engine::note_stall() {
   }
 }
 
-void Engine::fail(Status cause) {
+void Engine::fail(Status cause, bool waits) {
+  failed_by_ = cause;
   failed_ = true;
   for (auto& ring : rings_) ring->close(cause);
-  abandon_works(cause);
+  abandon_works(cause, waits);
 }
 
 }  // namespace gpures

@@ -71,8 +71,15 @@ bool Engine::start_one(RingHost& ring, u32 stream) {
 
 // `flying_count_` stays, and so do the works, which a thread of the host may still read: what they
 // use is never known to be free.
-void Engine::abandon_works(Status cause) {
-  std::lock_guard works(works_mutex_);
+//
+// Unless it `waits`, works are left alone that a thread inside the driver is busy with.
+void Engine::abandon_works(Status cause, bool waits) {
+  std::unique_lock works(works_mutex_, std::defer_lock);
+  if (waits) {
+    works.lock();
+  } else if (!works.try_lock()) {
+    return;
+  }
   for (auto& flying : flying_) {
     for (Flying& flown : flying) {
       flown.ring->abandon_work(flown, cause);

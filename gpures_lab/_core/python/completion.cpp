@@ -266,15 +266,15 @@ PyObject* get_state(PyObject* object, void*) {  // for hooks and reprs; never wa
   if (!fault) return nullptr;
   for (int w = 0; w < 8; ++w) PyTuple_SET_ITEM(fault, w, PyLong_FromLongLong(request.fault[w]));
   return Py_BuildValue(
-      "{s:O,s:i,s:i,s:K,s:N,s:K,s:K,s:I,s:I,s:O,s:O,s:N}", "answered",
+      "{s:O,s:i,s:i,s:K,s:N,s:K,s:K,s:I,s:I,s:O,s:O,s:O,s:N}", "answered",
       answered ? Py_True : Py_False, "opcode", int(request.opcode), "status",
       answered ? int(request.status) : -1, "value", answered ? request.value : 0, "queue_ns",
       measured(answered ? request.queue_ns : 0), "service_ns", answered ? request.service_ns : 0,
       "round_trip_ns", answered ? request.round_trip_ns : 0, "kernel_id", request.kernel,
       "failed_left", request.failed_left, "kernel",
       as(object)->outcome == Outcome::kCompute && as(object)->value ? as(object)->value : Py_None,
-      "program", as(object)->outcome == Outcome::kRun ? as(object)->value : Py_None, "fault",
-      fault);
+      "program", as(object)->outcome == Outcome::kRun ? as(object)->value : Py_None, "on_device",
+      as(object)->grain->engine->on_device() ? Py_True : Py_False, "fault", fault);
 }
 
 PyObject* repr(PyObject* object) {

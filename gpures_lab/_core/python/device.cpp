@@ -52,13 +52,15 @@ std::string attach_cuda(EngineHandle& self, const nb::dict& memory, u64 context,
   return why;
 }
 
-// In a quiesced window. The first id that the device cannot take, or -1.
+// In a quiesced window. The first id that the device cannot take, or -1; the image is taken either
+// way, for the one before it is about to go.
 i64 use_kernel(EngineHandle& self, u64 function, const std::vector<u32>& kernel_ids) {
+  nb::gil_scoped_release release;  // it enters the driver
   cuda::CudaDriver& driver = *cuda_of(self);
+  driver.use_kernel(reinterpret_cast<void*>(function));
   for (const u32 id : kernel_ids) {
     if (!driver.publish_kernel(id, KernelRegistry::get().at(id))) return id;
   }
-  driver.use_kernel(reinterpret_cast<void*>(function));
   return -1;
 }
 
@@ -102,7 +104,11 @@ void bind_device(nb::class_<EngineHandle>& engine, nb::module_& module) {
            nb::arg("ring_stream"), nb::arg("work_streams"), nb::arg("multiprocessors"),
            nb::arg("ring_threads"), nb::arg("library") = cuda::kDriverLibrary)
       .def("use_kernel", &use_kernel, nb::arg("function"), nb::arg("kernel_ids"))
-      .def("free_events", [](EngineHandle& self) { cuda_of(self)->free_events(); })
+      .def("free_events",
+           [](EngineHandle& self) {
+             nb::gil_scoped_release release;
+             cuda_of(self)->free_events();
+           })
       .def("use_wide", &use_wide, nb::arg("kernels"))
       .def("add_memory",
            [](EngineHandle& self, u32 arena, u64 address, u64 bytes) {

@@ -299,8 +299,11 @@ PyObject* make(PyTypeObject* type, PyObject* args, PyObject*) {
   }
   Engine* core_engine = engine_of(engine);
   if (!core_engine) return nullptr;
-  Grain* core = core_engine->make_grain(dedicated);
-  if (!core) return raise_hook("no_ring", "(OI)", key, core_engine->ring_count());
+  Grain* core;
+  // A launch under way may hold the lock that a dedicated ring needs.
+  Py_BEGIN_ALLOW_THREADS core = core_engine->make_grain(dedicated);
+  Py_END_ALLOW_THREADS if (!core) return raise_hook("no_ring", "(OI)", key,
+                                                    core_engine->ring_count());
   auto* self = as(type->tp_alloc(type, 0));
   if (!self) return nullptr;
   core_engine->retain();

@@ -84,6 +84,7 @@ nb::tuple unseen_of(EngineHandle& self) {
     d["value"] = failure.value;
     d["kernel_id"] = failure.kernel;
     d["failed_left"] = failure.failed_left;
+    d["on_device"] = self.engine->on_device();
     d["fault"] = nb::tuple(fault);
     list.append(d);
   }
@@ -292,7 +293,11 @@ NB_MODULE(_native, m) {
           },
           nb::arg("drain_ns"))
       .def_prop_ro("messages", [](EngineHandle& self) { return self.engine->answered(); })
-      .def_prop_ro("state", [](EngineHandle& self) { return state_name(self.engine->state()); })
+      .def_prop_ro("state",
+                   [](EngineHandle& self) {
+                     nb::gil_scoped_release release;  // a launch under way may hold its lock
+                     return state_name(self.engine->state());
+                   })
       .def_prop_ro("forked", [](EngineHandle& self) { return self.engine->forked(); })
       .def("record_evictions",
            [](EngineHandle& self, bool on) { self.engine->pool->record_evictions(on); })

@@ -15,7 +15,8 @@ namespace fake {
 
 using namespace gpures;
 
-inline std::atomic<int> fault{0};  // the error that a driver would give
+inline std::atomic<int> fault{0};      // the error that a driver would give
+inline std::atomic<bool> hung{false};  // blocks stop where they are
 
 struct Killed {};  // a kernel that a fault ended
 
@@ -95,6 +96,7 @@ class FakeEnv {
   Batch& batch() { return block_.batch; }
   CallFrame& frame() { return block_.frame; }
   u64 now() const {
+    while (hung && fault.load() == 0) std::this_thread::yield();
     if (fault.load() != 0) throw Killed{};
     return global_timer();
   }

@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <thread>
 #include <vector>
 
@@ -30,10 +31,13 @@ namespace {
 std::atomic<u64> calls, launches, wide_launches, wrong_context, in_capture;
 std::atomic<int> launcher{0};
 std::atomic<int> refusal{0};
+std::atomic<bool> reset{false};
 std::atomic<unsigned> block_threads{1}, poller_lanes{0};
 thread_local void* current_context = nullptr;
 thread_local int capture_mode = 0;  // global, as a thread begins
 int the_context, the_ring_kernel;
+std::mutex entries_mutex;
+std::set<void*> ring_entries{&the_ring_kernel};
 
 // Device memory --------------------------------------------------------------------------------
 
@@ -189,13 +193,51 @@ void run_wide(const WideKernel& kernel, std::vector<u64> words, unsigned blocks)
   for (; pass.block < pass.blocks; ++pass.block) call(kernel.pass_code, &pass);
 }
 
+// A call that another thread's keeps waiting; bounded, and whoever lets it go hears whether in
+// time.
+class Gate {
+ public:
+  void pass() {
+    std::unique_lock lock(mutex_);
+    ++inside_;
+    changed_.notify_all();
+    late_ = !changed_.wait_for(lock, std::chrono::seconds(20), [this] { return !shut_; }) || late_;
+    --inside_;
+  }
+  void shut(bool on) {
+    std::lock_guard lock(mutex_);
+    if (on) late_ = false;
+    shut_ = on;
+    changed_.notify_all();
+  }
+  bool wait_for_one() {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [this] { return inside_ != 0; });
+  }
+  bool late() {
+    std::lock_guard lock(mutex_);
+    return late_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int inside_ = 0;
+  bool shut_ = false, late_ = false;
+} launch_gate, query_gate;
+
+bool is_ring(void* function) {
+  std::lock_guard lock(entries_mutex);
+  return ring_entries.count(function) != 0;
+}
+
 int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, unsigned, unsigned,
                   unsigned, void* stream, void** parameters, void**) {
   if (const int error = enter(false)) return error;
-  if (function != &the_ring_kernel) {
+  if (!is_ring(function)) {
     std::lock_guard lock(wide_mutex);
     const auto found = wide_kernels.find(function);
-    if (found == wide_kernels.end()) return 400;  // invalid handle
+    if (found == wide_kernels.end()) return 400;  // invalid handle: unloaded, or never loaded
     const WideKernel& kernel = *found->second;
     const u64* const words = static_cast<u64*>(parameters[0]);
     if (const int error = refusal.exchange(0)) return error;
@@ -211,6 +253,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
   const u64 epoch = *static_cast<u64*>(parameters[2]);
   const u64 expected_out = *static_cast<u64*>(parameters[3]);
   if (engine.rings != grid) return 1;  // invalid value
+  launch_gate.pass();
   launches.fetch_add(1);
   launcher = gettid();
   static_cast<FakeStream*>(stream)->add([=] { run_ring(engine, rings, epoch, expected_out); });
@@ -218,6 +261,7 @@ int launch_kernel(void* function, unsigned grid, unsigned, unsigned, unsigned, u
 }
 int stream_query(void* stream) {
   if (const int error = enter(true)) return error;
+  query_gate.pass();
   return static_cast<FakeStream*>(stream)->idle() ? 0 : cuda::kNotReady;
 }
 int event_create(void** event, unsigned) {
@@ -278,6 +322,7 @@ int context_get(void** context) {
   return 0;
 }
 int context_set(void* context) {
+  if (context == &the_context && reset) return 709;  // context is destroyed
   current_context = context;
   return 0;
 }
@@ -286,7 +331,9 @@ int exchange_capture_mode(int* mode) {
   return 0;
 }
 int error_name(int code, const char** name) {
-  *name = code == 700 ? "CUDA_ERROR_ILLEGAL_ADDRESS" : "CUDA_ERROR_UNKNOWN";
+  *name = code == 700   ? "CUDA_ERROR_ILLEGAL_ADDRESS"
+          : code == 709 ? "CUDA_ERROR_CONTEXT_IS_DESTROYED"
+                        : "CUDA_ERROR_UNKNOWN";
   return 0;
 }
 
@@ -330,6 +377,24 @@ EXPORT void fake_cuda_synchronize(void* stream) {
   while (!static_cast<FakeStream*>(stream)->idle()) std::this_thread::yield();
 }
 EXPORT void* fake_cuda_ring_kernel() { return &the_ring_kernel; }
+EXPORT void* fake_cuda_load_ring_kernel() {
+  void* const entry = new int;
+  std::lock_guard lock(entries_mutex);
+  ring_entries.insert(entry);
+  return entry;
+}
+EXPORT void fake_cuda_unload(void* entry) {
+  {
+    std::lock_guard lock(entries_mutex);
+    ring_entries.erase(entry);  // its address is nobody's again
+  }
+  static std::vector<std::unique_ptr<WideKernel>> unloaded;
+  std::lock_guard lock(wide_mutex);
+  const auto found = wide_kernels.find(entry);
+  if (found == wide_kernels.end()) return;
+  unloaded.push_back(std::move(found->second));
+  wide_kernels.erase(found);
+}
 static void* add_wide(const WideKernel& made) {
   auto kernel = std::make_unique<WideKernel>(made);
   std::lock_guard lock(wide_mutex);
@@ -365,6 +430,13 @@ EXPORT void fake_cuda_hold_launches(int on) {
   std::lock_guard lock(streams_mutex);
   for (FakeStream* stream : streams) stream->hold(on != 0);
 }
+EXPORT void fake_cuda_hang(int on) { hung = on != 0; }
+EXPORT void fake_cuda_keep_launches(int on) { launch_gate.shut(on != 0); }
+EXPORT void fake_cuda_keep_queries(int on) { query_gate.shut(on != 0); }
+EXPORT int fake_cuda_launch_is_kept() { return launch_gate.wait_for_one(); }
+EXPORT int fake_cuda_kept_too_long() { return launch_gate.late() || query_gate.late(); }
+EXPORT void fake_cuda_reset(int on) { reset = on != 0; }
+EXPORT int fake_cuda_error() { return fault; }
 EXPORT int fake_cuda_launcher() { return launcher; }
 EXPORT void fake_cuda_refuse(int code) { refusal = code; }
 EXPORT void fake_cuda_fault(int code) { fault = code; }

@@ -23,6 +23,10 @@ void* fake_cuda_stream();
 // Returns once the stream has nothing to do.
 void fake_cuda_synchronize(void* stream);
 void* fake_cuda_ring_kernel();
+// Another entry point of it, until the module that it came with is unloaded; the same for all of a
+// module's. A launch of what was unloaded is refused here, and does anything on a device.
+void* fake_cuda_load_ring_kernel();
+void fake_cuda_unload(void* entry);
 // An entry point for plain launches of a host function over so many arrays, words of shapes and of
 // params. Never given back.
 void* fake_cuda_wide_kernel(void* code, unsigned arrays, unsigned shape_words,
@@ -39,6 +43,18 @@ void fake_cuda_block_threads(unsigned threads);
 void fake_cuda_poller(unsigned lanes);
 // A busy device: launches queue up and do not begin while this is on.
 void fake_cuda_hold_launches(int on);
+// Blocks of the ring stop where they are, inside an index say, while this is on.
+void fake_cuda_hang(int on);
+// Another thread's call holds the driver: launches of the ring, queries of a stream, do not return
+// while this is on. Bounded: whether one was kept until the bound is said afterwards.
+void fake_cuda_keep_launches(int on);
+void fake_cuda_keep_queries(int on);
+int fake_cuda_launch_is_kept();  // waits until one is
+int fake_cuda_kept_too_long();
+// The device was reset by somebody: the context cannot be made current.
+void fake_cuda_reset(int on);
+// What was given to fake_cuda_fault().
+int fake_cuda_error();
 // Thread of the newest launch of the ring kernel, as the system numbers it.
 int fake_cuda_launcher();
 // The next plain launch is refused with `code`; nothing else is wrong.
