@@ -340,3 +340,22 @@ def test_it_begins_before_anything_is_built(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > len(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("prints", "outcome"),
+    [
+        ("========= ERROR SUMMARY: 0 errors", "passed"),
+        ("========= ERROR SUMMARY: 0 errors >&2", "passed"),
+        ("Device not supported", "failed"),
+    ],
+)
+def test_a_sanitizer_that_saw_nothing_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prints: str, outcome: str
+) -> None:
+    """Would catch: a tool that refuses the device, or that nobody ran, taken for a clean run."""
+    program = tmp_path / "compute-sanitizer"
+    program.write_text(f"#!/bin/sh\necho {prints}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check._sanitizer(30).outcome == outcome
