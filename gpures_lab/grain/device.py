@@ -155,7 +155,8 @@ class DeviceEngine:
             if self._memory is not None and ended:
                 self._engine.free_events()
                 self._memory.close()
-            elif self._memory is not None:
+            elif self._memory is not None and self._engine.state == "FAILED":
+                # Not what is only late, behind others' kernels: that ends by itself.
                 _unusable.add(self._driver.index)
             self._memory = None
 

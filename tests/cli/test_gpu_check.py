@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -314,3 +316,46 @@ def test_what_is_the_hosts_is_left_out_of_the_shared_tests() -> None:
         text = (steps.ROOT / name).read_text(encoding="utf-8")
         held = [part for part in text.split("\ndef ") if "= Latch(" in part]
         assert {part.partition("(")[0] for part in held} <= set(check.HOSTS), name
+
+
+BARE = """
+import sys
+sys.modules["gpures_lab._core._native"] = None
+from tests.gpu import check
+print(len(check.parts_of()))
+"""
+
+
+def test_it_begins_before_anything_is_built(tmp_path: Path) -> None:
+    """Would catch: an import of what is to be built, or of other people's package of this name."""
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "__init__.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", BARE],
+        cwd=steps.ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > len(FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("prints", "outcome"),
+    [
+        ("========= ERROR SUMMARY: 0 errors", "passed"),
+        ("========= ERROR SUMMARY: 0 errors >&2", "passed"),
+        ("Device not supported", "failed"),
+    ],
+)
+def test_a_sanitizer_that_saw_nothing_is_no_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prints: str, outcome: str
+) -> None:
+    """Would catch: a tool that refuses the device, or that nobody ran, taken for a clean run."""
+    program = tmp_path / "compute-sanitizer"
+    program.write_text(f"#!/bin/sh\necho {prints}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert check._sanitizer(30).outcome == outcome

@@ -104,18 +104,39 @@ def test_only_a_poller_apart_has_a_barrier_of_its_own(
 ) -> None:
     """Catches a block that waits for the warp which polls beside it, and a variant that is none."""
     named = any(re.search(r"\bBAR\.SYNC\S* 0x1\b", line) for line in linked[1])
-    assert named == ("poller-warp" in request.node.callspec.id)
+    assert named == is_apart(request)
 
 
-def test_poll_invalidates_l1(linked: tuple[Path, list[str]]) -> None:
+def is_apart(request: pytest.FixtureRequest) -> bool:
+    """Whether a warp of its own polls in the variant that is looked at."""
+    return "poller-warp" in request.node.callspec.id
+
+
+def test_poll_invalidates_l1(
+    request: pytest.FixtureRequest, linked: tuple[Path, list[str]]
+) -> None:
     """Catches a poll whose payload may come from this SM's L1. [R2]
 
-    The slot's sequence, three host words and the cancel entries are polled: fewer acquires than
-    that means that one became a plain load, and one without invalidation that it became relaxed.
+    The slot's sequence, a host word and the cancel entries are acquired: fewer than that means that
+    one became a plain load. `stop` and `park_epoch` have nothing behind them and are relaxed, where
+    a round begins, after a long message and between a program's steps; no other load is.
     """
     acquires, others = strong_loads(linked[1])
     assert len(acquires) >= 5
-    assert others == []
+    assert len(others) == 2 * (1 if is_apart(request) else 3)
+
+
+def test_other_words_come_while_the_slots_are_looked_at(
+    request: pytest.FixtureRequest, linked: tuple[Path, list[str]]
+) -> None:
+    """Catches an acquire of what other blocks wrote: the look at a slot would wait for it."""
+    if is_apart(request):
+        return  # where another warp looks
+    instructions = linked[1]
+    poll = next(at for at, line in enumerate(instructions) if STRONG_LOAD.search(line))
+    before = "\n".join(instructions[poll - 20 : poll])
+    assert len(re.findall(r"\bLDG\.E\.64\.STRONG\.GPU\b", before)) == 2
+    assert not INVALIDATE.search(before)
 
 
 def test_nothing_is_read_through_the_read_only_cache(linked: tuple[Path, list[str]]) -> None:

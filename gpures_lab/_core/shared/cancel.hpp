@@ -28,8 +28,8 @@ GPURES_HD void write_cancel(RingControl& control, u64 number, u64 grain, u64 las
 // ones, so that no message costs a look across the bus. Pairs with write_cancel().
 template <class Words>
 GPURES_HD void refresh_cancels(const EngineView& engine, RingView& ring) {
+  if (Words::load_relaxed_gpu(engine.shared->cancels.value) == ring.state->cancels_seen) return;
   const u64 cancels = Words::load_acquire_gpu(engine.shared->cancels.value);
-  if (cancels == ring.state->cancels_seen) return;
   ring.state->cancels_seen = cancels;
   const u64 count = Words::load_acquire_sys(ring.control->cancel_count.value);
   for (u32 n = 0; n < kCancelEntries; ++n) {

@@ -12,7 +12,7 @@ namespace gpures {
 
 template <class Words>
 GPURES_HD bool must_leave(const EngineView& engine, u64 epoch) {
-  return Words::load_acquire_gpu(engine.shared->leave.value) >= epoch;
+  return Words::load_relaxed_gpu(engine.shared->leave.value) >= epoch;  // nothing lies behind it
 }
 
 template <class Words>
@@ -24,21 +24,22 @@ GPURES_HD void tell_leave(const EngineView& engine, u64 epoch) {
 // Worker 0 only: mirror the host's words into worker memory.
 template <class Words>
 GPURES_HD void mirror_host_words(const EngineView& engine, u64 epoch) {
-  const u64 stop = Words::load_acquire_sys(engine.control->stop.value);
+  // Across the bus together; behind the last one lie the entries that it counts.
+  const u64 mirrored = Words::load_relaxed_gpu(engine.shared->cancels.value);
+  const u64 stop = Words::load_relaxed_sys(engine.control->stop.value);
+  const u64 park = Words::load_relaxed_sys(engine.control->park_epoch.value);
+  const u64 cancels = Words::load_acquire_sys(engine.control->cancels.value);
   if (stop != 0) Words::store_release_gpu(engine.shared->stop.value, stop);
-  Words::store_release_gpu(engine.shared->cancels.value,
-                           Words::load_acquire_sys(engine.control->cancels.value));
-  if (stop != 0 || Words::load_acquire_sys(engine.control->park_epoch.value) >= epoch) {
-    tell_leave<Words>(engine, epoch);
-  }
+  if (cancels != mirrored) Words::store_release_gpu(engine.shared->cancels.value, cancels);
+  if (stop != 0 || park >= epoch) tell_leave<Words>(engine, epoch);
 }
 
 // Between slices of a Compute. Worker 0 mirrors nothing while it computes, so it looks at the
 // host's word itself; the others read its copy. [R6]
 template <class Words>
 GPURES_HD bool must_stop(const EngineView& engine, const RingView& ring) {
-  if (ring.index != 0) return Words::load_acquire_gpu(engine.shared->stop.value) != 0;
-  const u64 stop = Words::load_acquire_sys(engine.control->stop.value);
+  if (ring.index != 0) return Words::load_relaxed_gpu(engine.shared->stop.value) != 0;
+  const u64 stop = Words::load_relaxed_sys(engine.control->stop.value);
   if (stop != 0) Words::store_release_gpu(engine.shared->stop.value, stop);
   return stop != 0;
 }
@@ -54,7 +55,7 @@ GPURES_HD void check_deadlines(const EngineView& engine, const RingView& ring, u
   }
   if (ring.index != 0 || now - quiet_since < engine.linger_ticks) return;
   for (u32 r = 1; r < engine.rings; ++r) {
-    const u64 active = Words::load_acquire_gpu(engine.states[r].active);
+    const u64 active = Words::load_relaxed_gpu(engine.states[r].active);
     // Clocks of two workers may differ by a little: a later stamp is recent, not ancient.
     if (active != 0 && (active >= now || now - active < engine.linger_ticks)) return;
   }

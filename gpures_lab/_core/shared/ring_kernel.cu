@@ -184,10 +184,11 @@ extern "C" __global__ void __launch_bounds__(gpures::kBlockThreads + gpures::kPo
     ring = rings[blockIdx.x];
     memory.clock.start();
     memory.glances.start(u32(clock()));
-    memory.beats = memory.rounds = 0;
+    memory.beats = 0;
+    memory.rounds = DeviceEnv::kBusyRounds;  // the first look at a slot is one at the host's words
 #if GPURES_POLLER_WARP
     memory.fetched.put = memory.fetched.empty = memory.fetched.done = memory.fetched.over = 0;
-    memory.poller_rounds = 0;
+    memory.poller_rounds = DeviceEnv::kBusyRounds;
 #endif
   }
   __syncthreads();

@@ -166,16 +166,34 @@ GPURES_HD u32 serve_alone(Env& env, const EngineView& engine, RingView& ring, Ba
   return count;
 }
 
-// Leader: what the poller found, and whether this launch is over for the block.
+// What other blocks have written, asked for before the slots, so that it comes while they are
+// looked at; and whoever must leave has looked at them since it was told.
+struct Glimpse {
+  u64 leave, cancels;
+};
+template <class Words>
+GPURES_HD Glimpse glimpse(const EngineView& engine) {
+  return {Words::load_relaxed_gpu(engine.shared->leave.value),
+          Words::load_relaxed_gpu(engine.shared->cancels.value)};
+}
+
+// Leader: what the poller found, and whether this launch is over for the block. `seen` is a
+// block's.
 template <class Env>
 GPURES_HD void begin_round(Env& env, const EngineView& engine, RingView& ring, Batch& batch,
-                           u64 epoch, u64 head, u32 count) {
+                           u64 epoch, u64 head, u32 count, const Glimpse& seen) {
   using Words = typename Env::Words;
   batch.count = count;
-  if (ring.index == 0 && attends(env, count)) mirror_host_words<Words>(engine, epoch);
+  const bool mirrors = ring.index == 0 && attends(env, count);
+  if (mirrors) mirror_host_words<Words>(engine, epoch);
   if (count == 0) env.idle(engine, ring, epoch, head, batch.started, batch.quiet_since);
-  refresh_cancels<Words>(engine, ring);
-  batch.leave = must_leave<Words>(engine, epoch);
+  if constexpr (kTogether<Env>) {
+    if (mirrors || seen.cancels != ring.state->cancels_seen) refresh_cancels<Words>(engine, ring);
+    batch.leave = seen.leave >= epoch;
+  } else {
+    refresh_cancels<Words>(engine, ring);
+    batch.leave = must_leave<Words>(engine, epoch);
+  }
   batch.published = head;
   batch.oldest = batch.taken = env.now();
 }
@@ -216,11 +234,15 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
     if constexpr (kPollsApart<Env>) {
       if (env.leader()) begin_round_apart(env, engine, ring, batch, epoch, batch.head);
     } else if (polls(env)) {
+      Glimpse seen{};
+      if constexpr (kTogether<Env>) {
+        if (env.leader()) seen = glimpse<Words>(engine);
+      }
       bool all = false;
       if constexpr (kLooksAhead<Env>) all = round_found;
       const u32 count = take(env, ring, batch.head, batch.messages, all);
       if constexpr (kLooksAhead<Env>) round_found = count != 0;
-      if (env.leader()) begin_round(env, engine, ring, batch, epoch, batch.head, count);
+      if (env.leader()) begin_round(env, engine, ring, batch, epoch, batch.head, count, seen);
     }
     env.sync();
     // Messages in hand are served even when `leave` is up, at least one a launch: a worker that
@@ -281,7 +303,7 @@ GPURES_HD void serve(Env& env, const EngineView& engine, RingView& ring, u64 epo
         batch.quiet_since = batch.taken;
         publish<Words>(ring, batch.published, batch.head);
         Words::put(ring.state->head, batch.head);
-        Words::store_release_gpu(ring.state->active, batch.taken);
+        Words::store_relaxed_gpu(ring.state->active, batch.taken);
         if constexpr (kPollsApart<Env>) {  // every thread is done with its messages
           Words::store_release_block(env.fetched().done, batch.collected);
         }

@@ -7,6 +7,8 @@
 //   store_fenced_sys     relaxed store after fence_sys(): many completions share one fence on the
 //                        device; on the host it is the release store itself (g++ cannot check
 //                        fences under ThreadSanitizer, so there are none)
+//   load_relaxed_*       of a word with nothing behind it: several are under way at once, where an
+//                        acquire waits for each, and then forgets this multiprocessor's L1
 //   *_gpu                the same between blocks (device memory), between workers on the host
 //   *_block              between the threads of one block (its shared memory)
 #pragma once
@@ -41,7 +43,9 @@ struct HostWords {
   static void store_fenced_sys(u64& word, u64 value) { store_release_sys(word, value); }
 
   static u64 load_acquire_gpu(const u64& word) { return load_acquire_sys(word); }
+  static u64 load_relaxed_gpu(const u64& word) { return load_relaxed_sys(word); }
   static void store_release_gpu(u64& word, u64 value) { store_release_sys(word, value); }
+  static void store_relaxed_gpu(u64& word, u64 value) { store_relaxed_sys(word, value); }
   static u64 load_acquire_block(const u64& word) { return load_acquire_sys(word); }
   static void store_release_block(u64& word, u64 value) { store_release_sys(word, value); }
   // Worker-side memory only, never across the bus [R1]: the last block out counts itself.
@@ -96,8 +100,16 @@ struct DeviceWords {
     asm volatile("ld.acquire.gpu.global.b64 %0, [%1];" : "=l"(value) : "l"(&word) : "memory");
     return value;
   }
+  static GPURES_HD u64 load_relaxed_gpu(const u64& word) {
+    u64 value;
+    asm volatile("ld.relaxed.gpu.global.b64 %0, [%1];" : "=l"(value) : "l"(&word) : "memory");
+    return value;
+  }
   static GPURES_HD void store_release_gpu(u64& word, u64 value) {
     asm volatile("st.release.gpu.global.b64 [%0], %1;" ::"l"(&word), "l"(value) : "memory");
+  }
+  static GPURES_HD void store_relaxed_gpu(u64& word, u64 value) {
+    asm volatile("st.relaxed.gpu.global.b64 [%0], %1;" ::"l"(&word), "l"(value) : "memory");
   }
   static GPURES_HD u64 load_acquire_block(const u64& word) {
     u64 value;

@@ -10,6 +10,7 @@ from gpures_lab.kernels.cpp.backend import check_dtypes
 from gpures_lab.kernels.cpp.declaration import CppBody
 from gpures_lab.kernels.cpp.pointer_use import check_pointer_use
 from gpures_lab.kernels.cpp.source_text import BODY_FILE
+from gpures_lab.kernels.cpp.tokens import tokenize
 from gpures_lab.kernels.cuda.cpp_source import write_device_source
 from gpures_lab.kernels.cuda.device_kernel import DeviceKernel
 from gpures_lab.kernels.cuda.ltoir_cache import cached, device_key
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
 __all__ = ["compile_cpp_kernel"]
 
+_OF_MANY_THREADS = re.compile(
+    r"__shared__|__(sync|barrier_|shfl|ballot|match_|reduce_|activemask)\w*|__(any|all)(_sync)?"
+)
+_FOR_GOOD = frozenset({"__trap", "__brkpt", "__assertfail", "assert", "printf", "vprintf"})
 _IN_BODY = re.compile(rf"^{BODY_FILE}\((\d+)\): (?:catastrophic )?error: (.*)$", re.MULTILINE)
 
 
@@ -41,6 +46,7 @@ def compile_cpp_kernel(
     body = kernel.definition
     assert isinstance(body, CppBody)
     check_dtypes(kernel, body, names, signature)
+    _check_words(body)
     if signature.checked:
         check_pointer_use(body.source, body.array_names)
     symbol, counts = symbol_of(kernel, signature), word_counts(signature)
@@ -70,6 +76,25 @@ def compile_cpp_kernel(
         any_blocks=True,
         user=True,
     )
+
+
+def _check_words(body: CppBody) -> None:
+    """Refuse what would hang a ring or end its context, checked or not: a body is one index's."""
+    for token in tokenize(body.source.text):
+        if token.kind != "name":
+            continue
+        if _OF_MANY_THREADS.fullmatch(token.text):
+            raise body.source.error(
+                f"{token.text} is for threads that work together; a body is one index's, and the "
+                "thread beside it may have none: it would wait for ever",
+                token.line,
+            )
+        if token.text in _FOR_GOOD:
+            raise body.source.error(
+                f"{token.text} would end, or hold up, the GPU's whole context and every grain in "
+                "it; return ends one index",
+                token.line,
+            )
 
 
 def _in_body(body: CppBody, error: CompileError, *, checked: bool) -> CompileError:

@@ -11,6 +11,7 @@ import gpures_lab as gl
 from gpures_lab.errors import CompileError
 from gpures_lab.kernels import ArraySpec, Kernel, Signature, kernel_from_source
 from gpures_lab.kernels.cuda.compilation import compile_device
+from gpures_lab.kernels.cuda.guess import likely_signature
 from gpures_lab.kernels.cuda.toolchain import link_ptx
 from gpures_lab.kernels.typed import calls
 
@@ -93,3 +94,22 @@ def test_floats_are_not_contracted_in_python_kernels() -> None:
         compile_device(made("fused", ["gl.fma(x[i], y[i], y[i])"]), signature).parts, "sm_90"
     )
     assert "fma.rn.f32" in fused
+
+
+@pytest.mark.parametrize("checked", [True, False])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "__syncthreads();",
+        "__shared__ float s[4];",
+        "value = __shfl_sync(0xffffffffu, value, 0);",
+        "__trap();",
+        'printf("%f", value);',
+    ],
+)
+def test_a_body_neither_waits_nor_traps(statement: str, *, checked: bool) -> None:
+    """Catches a barrier that some threads never reach, and the end of every grain's context."""
+    body = f"float value = a[i];\n{statement}\nz[i] = value;"
+    kernel = gl.cpp_kernel("stuck", "const float* a, float* z", body, checked=checked)
+    with pytest.raises(CompileError, match="line 2: .*(one index's|ends one index)"):
+        compile_device(kernel, likely_signature(kernel))

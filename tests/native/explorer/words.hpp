@@ -132,7 +132,9 @@ struct Words {
     if (setup.apart && &word == &world.shared.cancels.value) world.host.round_cancels = value;
     return value;
   }
+  static u64 load_relaxed_gpu(const u64& word) { return load_acquire_gpu(word); }
   static void store_release_gpu(u64& word, u64 value) { store_release_sys(word, value); }
+  static void store_relaxed_gpu(u64& word, u64 value) { store_relaxed_sys(word, value); }
   static u64 load_acquire_block(const u64& word) {
     const u64 value = load_acquire_sys(word);
     if (!broken(Break::kBufferTooEarly) || &word != &fetched[0].done) return value;

@@ -294,12 +294,12 @@ struct RunProgram {
     using Words = typename Env::Words;
     env.beat(ring);
     env.look(engine, ring, turn.epoch, turn.started, ran);
+    // All under way before one is asked for.
+    const u64 stop = Words::load_relaxed_gpu(engine.shared->stop.value);
+    const u64 leave = Words::load_relaxed_gpu(engine.shared->leave.value);
     refresh_cancels<Words>(engine, ring);
-    if (Words::load_acquire_gpu(engine.shared->stop.value) != 0 ||
-        is_cancelled(*ring.state, slot, turn.position)) {
-      return kCancel;
-    }
-    return must_leave<Words>(engine, turn.epoch) ? kLeave : kGoOn;
+    if (stop != 0 || is_cancelled(*ring.state, slot, turn.position)) return kCancel;
+    return leave >= turn.epoch ? kLeave : kGoOn;
   }
 
   template <class Env>
