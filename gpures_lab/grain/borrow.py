@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from gpures_lab._core import _native
-from gpures_lab.errors import InvalidOption
+from gpures_lab.errors import DeviceLost, GpuResError, InvalidOption
 from gpures_lab.grain.arguments import foreign, not_a_handle, released
 
 if TYPE_CHECKING:
     from gpures_lab.grain.grain import Grain
 
 __all__ = ["Borrow", "running_task"]
+
+# Invalid value, context or handle, and those of captures: the rest sticks to the context.
+_OF_THE_STREAM: Final = frozenset({1, 201, 400, *range(900, 909)})
 
 
 class Borrow:
@@ -65,11 +68,7 @@ class Borrow:
                 address = self._driver.stream_address(self._stream)
                 why = self._grain._join_stream(address)
                 if why:
-                    raise InvalidOption(
-                        f"the stream of this borrow, {address:#x}, cannot be waited for (CUDA "
-                        f"error {why}), so grain {self._grain.key!r} goes on at once: give a "
-                        "stream of the grain's device that lives until the block ends"
-                    )
+                    raise _cannot_wait(address, why, self._grain.key)
         finally:
             self._grain._unhold()
 
@@ -89,6 +88,19 @@ class Borrow:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+
+def _cannot_wait(address: int, why: int, key: str) -> GpuResError:
+    if why not in _OF_THE_STREAM:
+        return DeviceLost(
+            f"CUDA error {why} at the end of a borrow of grain {key!r}: a kernel has broken this "
+            "process's CUDA context: restart the Jupyter kernel (or process)"
+        )
+    return InvalidOption(
+        f"the stream of this borrow, {address:#x}, cannot be waited for (CUDA error {why}), so "
+        f"grain {key!r} goes on at once: give a stream of the grain's device that lives until the "
+        "block ends"
+    )
 
 
 def running_task() -> object:

@@ -87,9 +87,8 @@ class CupyDouble(RecordingCupy):
         }.items():
             setattr(self.cuda.runtime, name, self._refusing(name, function))
         self.cuda.driver.ctxGetCurrent = self.native.fake_cuda_context
-        self.cuda.get_current_stream = lambda: SimpleNamespace(
-            synchronize=lambda: self._check("streamSynchronize")
-        )
+        present = SimpleNamespace(ptr=int(self.native.fake_cuda_stream()))
+        self.cuda.get_current_stream = lambda: present
         self.cuda.UnownedMemory = lambda address, size, owner, _device: (address, size, owner)
         self.cuda.MemoryPointer = lambda memory, _offset: memory
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import ctypes
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 import pytest
 
 import gpures_lab as gl
+from gpures_lab.grain import device
 from tests.grain.engines import LIMIT_S, wait_until
 
 if TYPE_CHECKING:
@@ -31,22 +33,11 @@ class Stream:
 
 @pytest.fixture
 def stream(double: CupyDouble, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stream]:
-    """Return one that is CuPy's present one too; a view is a NumPy array of the double's memory."""
+    """Return one that is CuPy's present one too."""
     made = Stream(double.native)
-    monkeypatch.setattr(double.cuda, "get_current_stream", lambda: made, raising=False)
-    monkeypatch.setattr(double.cuda, "UnownedMemory", _unowned, raising=False)
-    monkeypatch.setattr(double.cuda, "MemoryPointer", lambda memory, _at: memory, raising=False)
-    monkeypatch.setattr(double, "ndarray", _array)
+    monkeypatch.setattr(double.cuda, "get_current_stream", lambda: made)
     yield made
     made.hold(False)
-
-
-def _unowned(address: int, nbytes: int, owner: Any, _device: int) -> Any:
-    return SimpleNamespace(bytes=(ctypes.c_char * nbytes).from_address(address), owner=owner)
-
-
-def _array(shape: tuple[int, ...], dtype: Any, memory: Any) -> Any:
-    return np.frombuffer(memory.bytes, dtype)[: int(np.prod(shape))].reshape(shape)
 
 
 @pytest.mark.parametrize("given", [False, True], ids=["the present one", "given"])
@@ -188,9 +179,14 @@ def test_a_stream_that_is_gone_at_the_end(
 
 
 def test_a_device_lost_while_the_grain_waits(
-    make_lab: Callable[..., gl.GrainManager], stream: Stream, double: CupyDouble
+    make_lab: Callable[..., gl.GrainManager],
+    stream: Stream,
+    double: CupyDouble,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Would catch: a grain that waits for ever for a stream that will never move."""
+    monkeypatch.setattr(device, "_unusable", set())
+    monkeypatch.setattr(device, "_started", WeakSet())
     lab = make_lab()
     grain = lab.grain()
     x = grain.allocate(8)
@@ -205,5 +201,6 @@ def test_a_device_lost_while_the_grain_waits(
         wait_until(lambda: lab.metrics().engine_state == "FAILED", "the engine did not fail")
         with pytest.raises(gl.DeviceLost), grain.borrow(x):
             pytest.fail("it was entered")
+        lab.close()
     finally:
         double.native.fake_cuda_fault(0)

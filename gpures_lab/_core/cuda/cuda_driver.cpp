@@ -225,7 +225,10 @@ bool CudaDriver::mark_stream(u64 stream, u32& mark, u64& why) {
   const Result result =
       api_.event_record(marks_in_streams_[mark], reinterpret_cast<Stream>(stream));
   why = u64(result);
-  if (result != kSuccess) return false;
+  if (result != kSuccess) {
+    note(api_.stream_query(device_.ring_stream));  // whether it sticks to the context
+    return false;
+  }
   free_marks_.pop_back();
   return true;
 }
