@@ -5,9 +5,11 @@
 #if defined(__CUDACC_RTC__) || defined(__CUDA_ARCH__)
 #define GPURES_DEVICE_COMPILE 1
 #define GPURES_HD __device__ __forceinline__
+#define GPURES_APART __device__ __noinline__
 #else
 #define GPURES_DEVICE_COMPILE 0
 #define GPURES_HD inline
+#define GPURES_APART inline
 #endif
 
 namespace gpures {

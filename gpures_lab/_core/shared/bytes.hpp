@@ -14,14 +14,18 @@ namespace gpures {
 template <class Env>
 inline constexpr bool kInShares = kTogether<Env> || GPURES_DEVICE_COMPILE;
 
+struct Share {
+  u32 thread, threads;
+};
+
 // The threads' shares. Four loads come before their stores: across the bus each would else wait for
 // the one before.
-template <class Word, class Env>
-GPURES_HD void copy_words(Env& env, u8* to, const u8* from, u64 count) {
+template <class Word>
+GPURES_HD void copy_words(Share share, u8* to, const u8* from, u64 count) {
   Word* const target = reinterpret_cast<Word*>(to);
   const Word* const source = reinterpret_cast<const Word*>(from);
-  const u64 step = env.threads();
-  u64 w = env.thread();
+  const u64 step = share.threads;
+  u64 w = share.thread;
   for (; w + 3 * step < count; w += 4 * step) {
     const Word a = source[w], b = source[w + step];
     const Word c = source[w + 2 * step], d = source[w + 3 * step];
@@ -33,29 +37,29 @@ GPURES_HD void copy_words(Env& env, u8* to, const u8* from, u64 count) {
   for (; w < count; w += step) target[w] = source[w];
 }
 
-template <class Env>
-GPURES_HD void copy_together(Env& env, u8* to, const u8* from, u64 bytes) {
+// Not inlined on a device, nor is the next: the registers of four loads would be spilled from the
+// serve loop.
+GPURES_APART void copy_together(Share share, u8* to, const u8* from, u64 bytes) {
   const u64 places = reinterpret_cast<u64>(to) | reinterpret_cast<u64>(from);
   u64 done = 0;
   if (places % 16 == 0) {
     done = bytes / 16 * 16;
-    copy_words<Vector16>(env, to, from, bytes / 16);
+    copy_words<Vector16>(share, to, from, bytes / 16);
   } else if (places % 4 == 0) {  // a part of an array that begins at another element
     done = bytes / 4 * 4;
-    copy_words<u32>(env, to, from, bytes / 4);
+    copy_words<u32>(share, to, from, bytes / 4);
   }
-  copy_words<u8>(env, to + done, from + done, bytes - done);
+  copy_words<u8>(share, to + done, from + done, bytes - done);
 }
 
 // Sixteen bytes, low address first, again and again over [to, to + bytes).
-template <class Env>
-GPURES_HD void repeat_together(Env& env, u8* to, u64 low, u64 high, u64 bytes) {
+GPURES_APART void repeat_together(Share share, u8* to, u64 low, u64 high, u64 bytes) {
   const u64 vectors = reinterpret_cast<u64>(to) % 16 == 0 ? bytes / 16 : 0;
   const Vector16 pattern = make_vector16(low, high);
-  for (u64 v = env.thread(); v < vectors; v += env.threads()) {
+  for (u64 v = share.thread; v < vectors; v += share.threads) {
     reinterpret_cast<Vector16*>(to)[v] = pattern;
   }
-  for (u64 b = vectors * 16 + env.thread(); b < bytes; b += env.threads()) {
+  for (u64 b = vectors * 16 + share.thread; b < bytes; b += share.threads) {
     to[b] = u8((b & 8 ? high : low) >> (b % 8 * 8));
   }
 }
@@ -63,7 +67,7 @@ GPURES_HD void repeat_together(Env& env, u8* to, u64 low, u64 high, u64 bytes) {
 template <class Env>
 GPURES_HD void copy_bytes(Env& env, u8* to, const u8* from, u64 bytes) {
   if constexpr (kInShares<Env>) {
-    copy_together(env, to, from, bytes);
+    copy_together({env.thread(), env.threads()}, to, from, bytes);
   } else {
 #if !GPURES_DEVICE_COMPILE
     std::memcpy(to, from, bytes);
@@ -74,7 +78,7 @@ GPURES_HD void copy_bytes(Env& env, u8* to, const u8* from, u64 bytes) {
 template <class Env>
 GPURES_HD void zero_bytes(Env& env, u8* to, u64 bytes) {
   if constexpr (kInShares<Env>) {
-    repeat_together(env, to, 0, 0, bytes);
+    repeat_together({env.thread(), env.threads()}, to, 0, 0, bytes);
   } else {
 #if !GPURES_DEVICE_COMPILE
     std::memset(to, 0, bytes);
@@ -92,7 +96,7 @@ GPURES_HD void repeat_bytes(Env& env, u8* to, const u8* from, u64 element, u64 b
     u64 low = words[0];
     if (element < 8) low &= (u64{1} << (8 * element)) - 1;
     for (u64 have = element; have < 8; have *= 2) low |= low << (8 * have);
-    repeat_together(env, to, low, element == 16 ? words[1] : low, bytes);
+    repeat_together({env.thread(), env.threads()}, to, low, element == 16 ? words[1] : low, bytes);
   } else {
     for (u64 at = 0; at < bytes; at += element) {
       for (u64 b = 0; b < element; ++b) to[at + b] = from[b];

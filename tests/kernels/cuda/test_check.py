@@ -47,7 +47,7 @@ def test_the_library_and_the_samples_link(capsys: pytest.CaptureFixture[str], ar
     """Catches a library kernel that no device can compile: one version of each.
 
     Also kernels that need so many registers that the serve loop puts more of its own away around a
-    call than it does, 16 and 96 bytes.
+    call than it does: none on sm_80, two words' worth of stores and loads on sm_90.
     """
     code, rows = run(capsys, "--short", "--arch", arch)
     problems = [(row["kernel"], row["problem"]) for row in rows if row["problem"]]
@@ -56,7 +56,7 @@ def test_the_library_and_the_samples_link(capsys: pytest.CaptureFixture[str], ar
     assert {"kernels/Sum", "kernels/Softmax", "sample_heat", "sample_cpp_checked"} <= names
     assert all(row["registers"] > 0 and row["path"] == "ring" for row in rows)
     (spilled,) = (row["spill_bytes"] for row in rows if row["kernel"] == RING_ENTRY)
-    assert spilled <= 96
+    assert spilled <= {"sm_80": 0, "sm_90": 16}[arch]
 
 
 def test_processes_say_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
