@@ -28,7 +28,6 @@ NEEDS = (
     ("nvidia.cu13", "nvidia-cuda-nvrtc nvidia-nvjitlink", "what a CUDA toolkit has of them"),
     ("numba", "numba", ""),
     ("numba_cuda", "numba-cuda", "no kernel written in Python"),
-    ("sqlalchemy", "sqlalchemy", "no shared test that prints a grain"),
     ("pytest", "pytest", "the figures, no test"),
     ("hypothesis", "hypothesis", "the figures, no test"),
     ("torch", "torch", "no comparison with PyTorch"),

@@ -35,18 +35,20 @@ def blobs_path() -> Path:
 
 def is_there(state_url: str | None) -> bool:
     """Whether the database may be there: False only of a file that was not made yet."""
+    path = database_path() if state_url is None else _file_of(state_url)
+    return path is None or path.exists() or any(each.is_file() for each in path.parents)
+
+
+def _file_of(state_url: str) -> Path | None:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    path: Path | None = database_path()
-    if state_url is not None:
-        try:
-            url = make_url(state_url)
-        except ArgumentError:
-            return True  # what is wrong is said by who opens it
-        local = url.get_backend_name() == "sqlite" and url.database
-        path = Path(url.database) if local and url.database else None
-    return path is None or path.exists() or any(each.is_file() for each in path.parents)
+    try:
+        url = make_url(state_url)
+    except ArgumentError:
+        return None  # what is wrong is said by who opens it
+    local = url.get_backend_name() == "sqlite" and url.database
+    return Path(url.database) if local and url.database else None
 
 
 def default_state_url() -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from gpures_lab.errors import CheckpointCorrupt, InvalidOption, StateConflict
 from gpures_lab.grain.store import StateStore, blobs
+from tests.grain.engines import run_python
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,3 +165,18 @@ def test_blobs_behind_an_unknown_protocol(tmp_path: Path) -> None:
     """Would catch: a bare ValueError of a library below, which names no option of ours."""
     with pytest.raises(InvalidOption, match="blobs_url='nope://x' cannot be opened.*fsspec"):
         StateStore(f"sqlite:///{tmp_path / 'notes.db'}", "nope://x")
+
+
+def test_nothing_is_looked_up_where_nothing_is(tmp_path: Path) -> None:
+    """Would catch: SQLAlchemy imported by the first repr, for a database that was never made."""
+    done = run_python(f"""
+        import os, sys
+        os.environ["GPURES_STATE_DIR"] = {str(tmp_path / "none")!r}
+        sys.modules["sqlalchemy"] = None
+        import gpures_lab as gl
+        with gl.GrainManager(device="host") as lab:
+            print(lab.grain("g"), lab.checkpoints())
+    """)
+    assert "<Grain 'g' on host" in done.stdout, done.stdout + done.stderr
+    assert "{}" in done.stdout
+    assert not (tmp_path / "none").exists()
