@@ -34,6 +34,7 @@ _DEVICE: Final = ("worker", "kernels")
 # Lower is more urgent; CUDA takes the nearest that the device has.
 _MOST_URGENT: Final = -100
 _OUT_OF_MEMORY: Final = 2  # the runtime's number and the driver's
+_NOT_OURS: Final = frozenset({1, 201, 400})  # a value, context or handle that is no good
 _CAPTURE_IMPLICIT: Final = 906  # cudaErrorStreamCaptureImplicit
 
 
@@ -141,9 +142,9 @@ class CudaDriver:
         Raises
         ------
         InvalidOption
-            It is no stream, or a graph is captured on it.
+            It is no stream, it was destroyed, or a graph is captured on it.
         DeviceLost
-            It was destroyed, or the context is broken.
+            The context is broken.
         """
         runtime = self.cupy.cuda.runtime
         with self.reporting("looking at a stream"), self.cupy.cuda.Device(self.index):
@@ -153,7 +154,13 @@ class CudaDriver:
             try:
                 captures = runtime.streamIsCapturing(address)
             except runtime.CUDARuntimeError as error:
-                if getattr(error, "status", None) != _CAPTURE_IMPLICIT:
+                status = getattr(error, "status", None)
+                if status in _NOT_OURS:
+                    raise InvalidOption(
+                        f"stream={stream!r} cannot be used: {error}; give a stream of this device "
+                        "that lives until the block ends"
+                    ) from error
+                if status != _CAPTURE_IMPLICIT:
                     raise
                 captures = True  # another stream's, which the legacy stream would take part in
         if captures:

@@ -37,9 +37,10 @@ class Borrow:
             raise not_a_handle(handle)
         if handle.grain is not grain:
             raise foreign(handle, grain.key)
+        task = running_task()
         grain._hold()
-        self._outer, grain._task = grain._task, running_task()
         self._entered = True
+        self._outer, grain._task = grain._task, task
         # Looked at after earlier messages, a Release among them, have run.
         if handle.released:
             self.__exit__()

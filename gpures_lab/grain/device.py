@@ -21,6 +21,7 @@ __all__ = ["DeviceEngine"]
 
 _PINNED_ARENA = 1
 _started: weakref.WeakSet[DeviceEngine] = weakref.WeakSet()
+_started_lock = threading.Lock()
 _unusable: set[int] = set()  # devices on which a launch of this process never ended
 
 
@@ -59,7 +60,8 @@ class DeviceEngine:
                 self._memory = self._prepare(image)
             except (DeviceLost, PoolExhausted) as error:
                 raise DriverUnavailable(f"the ring cannot be set up: {error}") from error
-            _started.add(self)
+            with _started_lock:
+                _started.add(self)
 
     def _prepare(self, image: Image) -> CudaMemory:
         from gpures_lab.kernels.cuda.image import ring_threads
@@ -93,8 +95,10 @@ class DeviceEngine:
         Memory and images wait for the kernels that run, and one of this process never ends.
         """
         index = self._driver.index
+        with _started_lock:
+            started = list(_started)
         if index in _unusable or any(
-            each._driver.index == index and each._engine.state == "FAILED" for each in _started
+            each._driver.index == index and each._engine.state == "FAILED" for each in started
         ):
             raise DriverUnavailable(
                 f"device 'cuda:{index}' cannot be used by this process any more: a launch on it "
@@ -152,6 +156,9 @@ class DeviceEngine:
     def close(self, *, ended: bool) -> None:
         """Free the memory if no launch can touch it any more; else it stays for good."""
         with self._lock:
+            if ended:
+                with _started_lock:
+                    _started.discard(self)
             if self._memory is not None and ended:
                 self._engine.free_events()
                 self._memory.close()

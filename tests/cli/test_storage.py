@@ -99,10 +99,15 @@ def test_a_damaged_manifest_hides_no_other(
 ) -> None:
     """Would catch: one bad row, and nothing can be listed, not even to find what to remove."""
     with StateStore() as store:
-        for key in ("bad", "gone", "good"):
+        for key in ("bad", "blob", "gone", "good"):
             store.save(key, {}, {"long": "state" * 9}, expected_etag=0)
     with sqlite3.connect(folder / "state.sqlite") as connection:
-        for key, change in (("bad", "replace(manifest, 'state', 'stale')"), ("gone", "'nothing'")):
+        changes = {
+            "bad": "replace(manifest, 'state', CAST(x'ff73' AS TEXT))",
+            "blob": "CAST(manifest AS BLOB)",
+            "gone": "'nothing'",
+        }
+        for key, change in changes.items():
             connection.execute(
                 f"UPDATE gpures_grains SET manifest = {change} WHERE manifest LIKE ?",  # noqa: S608
                 (f'%"{key}"%',),
@@ -112,7 +117,8 @@ def test_a_damaged_manifest_hides_no_other(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("'good'  checkpoint 1 of ")
     assert lines[1].startswith("checkpoint 1 of 'bad' is damaged: a manifest of ")
-    assert lines[2].startswith("checkpoint 1 of a key that cannot be read is damaged: ")
+    unread = "checkpoint 1 of a key that cannot be read is damaged: "
+    assert sorted(line.startswith(unread) for line in lines[2:5]) == [False, True, True]
     assert cli.main(["storage", "--remove", "bad", "--json"]) == 1
-    assert [one["key"] for one in json.loads(capsys.readouterr().out)["damaged"]] == [None]
-    assert cli.main(["storage", "--remove", "gone"]) == 0
+    assert [one["key"] for one in json.loads(capsys.readouterr().out)["damaged"]] == [None, None]
+    assert cli.main(["storage", "--remove", "gone", "--remove", "blob"]) == 0

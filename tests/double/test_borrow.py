@@ -204,3 +204,18 @@ def test_a_device_lost_while_the_grain_waits(
         lab.close()
     finally:
         double.native.fake_cuda_fault(0)
+
+
+def test_a_manager_closed_inside_the_block(
+    make_lab: Callable[..., gl.GrainManager], stream: Stream
+) -> None:
+    """Would catch: an event that was given back, recorded at the end of the block."""
+    lab = make_lab()
+    grain = lab.grain()
+    x = grain.allocate(8)
+    with grain.borrow(x):  # its mark is free again
+        pass
+    grain.ping().result(LIMIT_S)
+    with grain.borrow(x):
+        lab.close()
+    assert lab.closed

@@ -170,6 +170,39 @@ def test_a_stalled_device_is_not_started_again(
         double.native.fake_cuda_hang(0)
 
 
+@pytest.mark.usefixtures("other_devices")
+def test_many_waiters_do_not_take_a_living_program_for_a_stall(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
+    """Would catch: two who look at the stall clock at once, and an age below zero."""
+    lab = make_lab(gl.RingOptions(slots=16, linger_us=900_000, lease_ms=1_000), stall_s=0.1)
+    grain = lab.grain()
+    x = grain.allocate(8)
+    with grain.record() as program:
+        grain.compute(add, inputs=[x, x], outputs=[x])
+    program.run(repeat=10).result(LIMIT_S)
+    double.native.fake_cuda_keep_queries(1)  # the keeper is kept; those who wait stand in
+    run = program.run(repeat=100_000_000)
+    seen: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            run.result(0.7)
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            seen.append(error)
+
+    threads = [threading.Thread(target=wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT_S)
+    double.native.fake_cuda_keep_queries(0)
+    grain.cancel()
+    assert [type(error) for error in seen] == [TimeoutError] * 4
+    with suppress(gl.Cancelled):
+        run.result(LIMIT_S)
+
+
 def test_nobody_keeps_the_interpreter_while_a_launch_waits_for_the_driver(
     make_lab: Callable[..., gl.GrainManager], double: CupyDouble
 ) -> None:

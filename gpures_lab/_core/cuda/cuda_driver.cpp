@@ -249,6 +249,7 @@ void CudaDriver::free_events() {
   if (guard.result() != kSuccess) return;
   for (Event event : marks_in_streams_) api_.event_destroy(event);
   marks_in_streams_.clear();
+  free_marks_.clear();
   for (Slot& slot : slots_) {
     for (Event* event : {&slot.begun, &slot.ended}) {
       if (*event) api_.event_destroy(std::exchange(*event, nullptr));

@@ -296,6 +296,7 @@ bool Engine::wait_drained(u64 limit_ns) {
       return left;
     };
     for (auto& ring : rings_) ring->poll();
+    if (failed_) return true;  // what is left is the keeper's, who may be kept in the driver
     u64 left = in_slots();
     if (left == 0) {  // what waited for them starts now, or waits for a borrower
       drive_works();

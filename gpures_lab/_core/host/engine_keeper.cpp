@@ -102,7 +102,8 @@ void Engine::check_stall(u64 now) {
     stall_since_ = now;
     return;
   }
-  if (now - stall_since_ < options_.stall_ns) return;
+  // Another thread may have set the clock after this one looked at it.
+  if (now - std::min(now, stall_since_) < options_.stall_ns) return;
   lock.unlock();
   note_stall();
   fail(Status::kRingStalled, false);
@@ -167,7 +168,8 @@ void Engine::note_stall() {
 }
 
 void Engine::fail(Status cause, bool waits) {
-  failed_by_ = cause;
+  Status none = Status::kOk;
+  if (!failed_by_.compare_exchange_strong(none, cause)) return;  // who was first ends it
   failed_ = true;
   for (auto& ring : rings_) ring->close(cause);
   abandon_works(cause, waits);

@@ -14,6 +14,7 @@ void Engine::work_posted() {
 bool Engine::join_stream(Grain& grain, u64 stream, u64& why) {
   {
     std::lock_guard works(works_mutex_);
+    if (terminated_) return true;  // nothing of the grain goes on
     u32 mark = 0;
     if (!driver_->mark_stream(stream, mark, why)) return false;
     if (driver_->is_past(mark)) return true;

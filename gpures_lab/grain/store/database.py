@@ -190,6 +190,8 @@ def _patiently(run: Callable[[], _T]) -> _T:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # BEGIN is ours: Python's comes too late for reads
+    # Damaged text is found by its digest and named; an error here would hide all the rest.
+    connection.text_factory = lambda text: text.decode(errors="surrogateescape")
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {int(LOCK_SLICE_S * 1000)}")
     if not _patiently(lambda: cursor.execute("PRAGMA page_count").fetchone()[0]):

@@ -65,9 +65,9 @@ class Listing:
         )
 
 
-def _key_in(text: str, expected: str) -> str | None:
+def _key_in(text: object, expected: str) -> str | None:
     """Return the key that a damaged manifest names, if it is surely that row's."""
-    found = _KEY.search(text)
+    found = _KEY.search(text) if isinstance(text, str) else None
     if found is None:
         return None
     try:

@@ -114,6 +114,11 @@ class Manifest:
         CheckpointCorrupt
             The text does not match its digest.
         """
+        if not isinstance(text, str):
+            raise CheckpointCorrupt(
+                f"a manifest is {type(text).__name__}, no text; restore the database from a "
+                "backup, or checkpoint the grain again with replace=True"
+            )
         found = digest_of(text.encode("utf-8", "surrogatepass"))
         if found != digest:
             raise CheckpointCorrupt(
