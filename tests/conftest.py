@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +22,10 @@ CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # No deadline: a slow machine is no bug. The failing example is printed, to be replayed.
 settings.register_profile("gpures", deadline=None, print_blob=True)
 settings.load_profile("gpures")
+
+# A shell's background job begins with Ctrl-C ignored, and so would every process of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def why_no_gpu() -> str | None:

@@ -14,6 +14,7 @@ import sys
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self
 
+import numba
 import numpy as np
 import pytest
 
@@ -176,6 +177,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, name: str) -> dict[str, Any]:
 def test_cupy_and_the_graph_run(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Would catch: a rival that is lost to a misspelled call when a GPU is there at last."""
     monkeypatch.setitem(sys.modules, "cupy", _cupy())
+    monkeypatch.delattr(numba, "cuda", raising=False)  # where another test has imported it
     for absent in ("numba.cuda", "torch"):  # None: it cannot be imported
         monkeypatch.setitem(sys.modules, absent, None)
     found = _run(monkeypatch, name)

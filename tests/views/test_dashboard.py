@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from traitlets import TraitError
 
 import gpures_lab as gl
 from gpures_lab.views.live import Dashboard
@@ -107,7 +108,15 @@ def test_the_controls_reach_the_engine(lab: gl.GrainManager, shown: Dashboard) -
     controls = shown._controls
     until(lambda: "a" in dict(controls.grain.options))
     assert controls.release.disabled
-    controls.grain.value = "a"
+
+    def choose() -> bool:
+        try:
+            controls.grain.value = "a"
+        except TraitError:  # a tick is half-way with the options
+            return False
+        return True
+
+    until(choose)
     until(lambda: shown._page.source.data["grain_pending"][-1] == 0)
     controls.release.click()
     grain.barrier().result()

@@ -216,8 +216,6 @@ def test_ctrl_c_while_the_database_is_locked(tmp_path: Path) -> None:
         other = sqlite3.connect(FOLDER + "/state.sqlite", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         store, main = StateStore(), threading.main_thread().ident
-        # A shell's background job begins with the signal ignored.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def interrupt():
             while True:  # until it waits for its turn
