@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Borrow", "running_task"]
 
-# Invalid value, context or handle, and those of captures: the rest sticks to the context.
-_OF_THE_STREAM: Final = frozenset({1, 201, 400, *range(900, 909)})
+# Invalid value or handle, and those of captures: the rest sticks to the context, or is its end.
+_OF_THE_STREAM: Final = frozenset({1, 400, *range(900, 909)})
 
 
 class Borrow:

@@ -147,6 +147,23 @@ def test_a_fault_at_the_end_of_a_borrow_is_device_lost(
 
 
 @pytest.mark.usefixtures("other_devices")
+def test_a_device_that_was_reset_inside_a_borrow_is_lost(
+    make_lab: Callable[..., gl.GrainManager], double: CupyDouble
+) -> None:
+    """Would catch: an event made in whichever context the thread had, and a grain that goes on."""
+    lab = make_lab()
+    grain = lab.grain()
+    x = grain.allocate(16)
+    lost = pytest.raises(gl.DeviceLost, match="CUDA error .* at the end of a borrow")
+    try:
+        with lost, grain.borrow(x):
+            double.native.fake_cuda_reset(1)
+        lab.close()
+    finally:
+        double.native.fake_cuda_reset(0)
+
+
+@pytest.mark.usefixtures("other_devices")
 def test_a_stalled_device_is_not_started_again(
     make_lab: Callable[..., gl.GrainManager], double: CupyDouble
 ) -> None:

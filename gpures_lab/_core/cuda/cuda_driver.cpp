@@ -212,6 +212,10 @@ bool CudaDriver::is_done(u32 slot, WorkResult& result) {
 bool CudaDriver::mark_stream(u64 stream, u32& mark, u64& why) {
   constexpr unsigned kUntimed = 2;  // CU_EVENT_DISABLE_TIMING
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) {
+    why = u64(error_.load());
+    return false;
+  }
   if (free_marks_.empty()) {
     Event made = nullptr;
     if (const Result result = api_.event_create(&made, kUntimed); result != kSuccess) {
@@ -236,6 +240,7 @@ bool CudaDriver::mark_stream(u64 stream, u32& mark, u64& why) {
 bool CudaDriver::is_past(u32 mark) {
   if (error_.load() != kSuccess) return false;
   ContextGuard guard(api_, device_.context);
+  if (note(guard.result())) return false;
   const Result result = api_.event_query(marks_in_streams_[mark]);
   if (result == kNotReady) return false;
   // What sticks to the context shows on our own stream too; else it is the mark's alone.

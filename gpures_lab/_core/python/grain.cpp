@@ -196,60 +196,6 @@ PyObject* live(PyObject* object, PyObject*) {
   return list;
 }
 
-PyObject* hold(PyObject* object, PyObject*) {
-  GrainObject* self = as(object);
-  const Busy busy(self);
-  if (!check_open(self)) return nullptr;
-  RingHost& ring = self->core->ring;
-  const u64 thread = PyThread_get_thread_ident();
-  const bool quiesced = is_quiesced_here(self);  // then it is now or never
-  const u64 slice = quiesced ? 0 : 50'000'000;
-  auto held = RingHost::Hold::kLater;
-  while (held == RingHost::Hold::kLater) {  // queued messages of an earlier hold go first
-    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(ring, slice, [&] {
-      return (held = ring.try_hold(*self->core, thread)) != RingHost::Hold::kLater;
-    });
-    Py_END_ALLOW_THREADS if (held != RingHost::Hold::kLater) break;
-    if (interrupted(self)) return nullptr;
-    if (quiesced) return raise_hook("quiesced", "(O)", self->key);
-  }
-  if (held == RingHost::Hold::kNever) return raise_hook("borrowed", "(O)", self->key);
-  bool idle = false;
-  while (!idle) {
-    Py_BEGIN_ALLOW_THREADS self->engine->wait_until(
-        ring, slice, [&] { return idle = ring.is_idle(*self->core); });
-    Py_END_ALLOW_THREADS if (idle) break;
-    const bool stopped = interrupted(self);
-    if (!stopped && !quiesced) continue;
-    ring.unhold(*self->core);
-    return stopped ? nullptr : raise_hook("quiesced", "(O)", self->key);
-  }
-  // Idle for that its messages were answered unrun: a kernel may still be at the memory.
-  if (ring.is_closed()) {
-    ring.unhold(*self->core);
-    return raise_refused(self, ring.close_cause());
-  }
-  self->borrower = PyThread_get_thread_ident();
-  Py_RETURN_NONE;
-}
-
-PyObject* unhold(PyObject* object, PyObject*) {
-  GrainObject* self = as(object);
-  if (self->core->ring.unhold(*self->core)) self->borrower = 0;
-  Py_RETURN_NONE;
-}
-
-// _join_stream(address): before _unhold(), what is queued on that stream of a device. 0, or the
-// driver's error.
-PyObject* join_stream(PyObject* object, PyObject* address) {
-  GrainObject* self = as(object);
-  const unsigned long long stream = PyLong_AsUnsignedLongLong(address);
-  if (PyErr_Occurred()) return nullptr;
-  u64 why = 0;
-  Py_BEGIN_ALLOW_THREADS self->engine->join_stream(*self->core, stream, why);
-  Py_END_ALLOW_THREADS return PyLong_FromUnsignedLongLong(why);
-}
-
 PyObject* counts(PyObject* object, PyObject*) {
   GrainObject* self = as(object);
   const GrainCounts counts = self->core->ring.counts(*self->core);
@@ -355,9 +301,9 @@ PyMethodDef methods[] = {
     {"_allocate", GPURES_FAST(grain_allocate), METH_FASTCALL | METH_KEYWORDS, nullptr},
 #include "python/grain_docs.inc"
     {"_live", live, METH_NOARGS, nullptr},
-    {"_hold", hold, METH_NOARGS, nullptr},
-    {"_unhold", unhold, METH_NOARGS, nullptr},
-    {"_join_stream", join_stream, METH_O, nullptr},
+    {"_hold", grain_hold, METH_NOARGS, nullptr},
+    {"_unhold", grain_unhold, METH_NOARGS, nullptr},
+    {"_join_stream", grain_join_stream, METH_O, nullptr},
     {"_counts", counts, METH_NOARGS, nullptr},
     {"_service", service, METH_O, nullptr},
     {"_disown", disown, METH_NOARGS, nullptr},

@@ -232,6 +232,9 @@ PyObject* grain_refuse_in_record(PyObject* object, PyObject* what);
 PyObject* grain_program_store(PyObject* object, PyObject*);
 PyObject* grain_run_program(PyObject* object, PyObject* args);
 PyObject* grain_submit(PyObject* object, PyObject* args);
+PyObject* grain_hold(PyObject* object, PyObject*);
+PyObject* grain_unhold(PyObject* object, PyObject*);
+PyObject* grain_join_stream(PyObject* object, PyObject* address);
 
 // Element range of a transfer, and its messages.
 PyObject* grain_write(GrainObject* grain, ResidentArrayObject* array, PyObject* data,
